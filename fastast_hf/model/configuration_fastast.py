@@ -1,0 +1,278 @@
+"""Configuration of FastAST: an AST configuration and how many tokens each layer merges away."""
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, NamedTuple
+
+from transformers import ASTConfig
+
+
+class MergeSchedule(NamedTuple):
+    """What token merging does at each layer, for one input length.
+
+    Attributes:
+        tokens_merged: tokens merged away by each layer, one int a layer.
+        tokens_left: tokens that leave each layer, the two special tokens included, one int a layer.
+    """
+
+    tokens_merged: tuple[int, ...]
+    tokens_left: tuple[int, ...]
+
+
+class FastASTConfig(ASTConfig):
+    r"""Configure a FastAST model: every field of [`~transformers.ASTConfig`] and the merge schedule.
+
+    Source: Behera et al., "FastAST", Interspeech 2024 (arXiv 2406.07676), a constant number of merged tokens a layer.
+    Deviation: a schedule may also be a share of the tokens, which merges most where tokens are many.
+
+    Args:
+        merge_ratio (`float` or `list[float]`, *optional*, defaults to 0.0):
+            Share of its patch tokens that a layer merges away, in [0, 0.5]: one number, or one a layer. At 0 the model
+            is AST to the last bit.
+        tokens_merged_per_layer (`int` or `list[int]`, *optional*):
+            Number of tokens that a layer merges away, the papers' `r`. One number is a ceiling: a layer merges at most
+            half of its patch tokens, so late layers and short clips merge fewer. A list, one number a layer, must be
+            possible at `max_length`. Only one of `merge_ratio` and `tokens_merged_per_layer` can be set.
+        proportional_attention (`bool`, *optional*, defaults to `True`):
+            Add the logarithm of a key's token size to its attention scores, so that a merged token weighs as much as
+            the patches behind it. A model that was not trained with merging needs it.
+        max_length (`int`, *optional*, defaults to 1024):
+            Frames of a spectrogram. Another value than the checkpoint's, given while loading, fits the position
+            embeddings to it.
+
+    Raises:
+        ValueError: if the schedule is impossible. The message names the layer. It is raised for a value in a file, a
+            keyword and a later assignment alike, and an assignment that fails changes nothing.
+
+    Example:
+
+    ```python
+    >>> config = FastASTConfig(merge_ratio=0.25)
+    >>> config.merge_schedule(num_frames=1024).tokens_left[:3]
+    (911, 684, 514)
+
+    ```
+    """
+
+    model_type = "fastast"
+
+    merge_ratio: float | list[float] = 0.0
+    tokens_merged_per_layer: int | list[int] | None = None
+    proportional_attention: bool = True
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Check the merge schedule once all fields are there."""
+        super().__post_init__(**kwargs)
+        self._validate_merge_schedule()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _SCHEDULE_FIELDS:
+            super().__setattr__(name, value)
+            return
+        if isinstance(value, tuple):
+            value = list(value)  # as it comes back from JSON
+        if not getattr(self, "_post_init_done", False):
+            super().__setattr__(name, value)
+            return
+        previous = getattr(self, name)
+        super().__setattr__(name, value)
+        try:
+            self._validate_merge_schedule()
+        except (TypeError, ValueError):
+            super().__setattr__(name, previous)
+            raise
+
+    @property
+    def patch_grid(self) -> tuple[int, int]:
+        """Patches along frequency and along time, of a spectrogram with `max_length` frames."""
+        return self._num_patches_along(self.num_mel_bins, self.frequency_stride), self._num_patches_along(
+            self.max_length, self.time_stride
+        )
+
+    def set_merge_schedule(
+        self,
+        *,
+        merge_ratio: float | Sequence[float] = 0.0,
+        tokens_merged_per_layer: int | Sequence[int] | None = None,
+    ) -> None:
+        """Replace the merge schedule by another one.
+
+        Assigning one field at a time cannot go from a ratio to a count, since both set is an error.
+
+        Args:
+            merge_ratio: see the class.
+            tokens_merged_per_layer: see the class.
+
+        Raises:
+            ValueError: if the schedule is impossible; the old one then stays.
+        """
+        previous = self.merge_ratio, self.tokens_merged_per_layer
+        self.__dict__.update(merge_ratio=0.0, tokens_merged_per_layer=None)
+        try:
+            self.tokens_merged_per_layer = tokens_merged_per_layer
+            self.merge_ratio = merge_ratio
+        except (TypeError, ValueError):
+            self.__dict__.update(merge_ratio=previous[0], tokens_merged_per_layer=previous[1])
+            raise
+
+    def merge_schedule(self, num_frames: int | None = None) -> MergeSchedule:
+        """Count the tokens that each layer merges and leaves.
+
+        Args:
+            num_frames: frames of the spectrogram, at least `patch_size`; `max_length` if not given.
+
+        Returns:
+            The schedule, one entry a layer. The first layer starts with all patches and the two special tokens.
+
+        Raises:
+            ValueError: if `num_frames` is shorter than one patch.
+        """
+        num_frames = self.max_length if num_frames is None else num_frames
+        if num_frames < self.patch_size:
+            raise ValueError(
+                f"`num_frames` must be at least `patch_size` = {self.patch_size}, got {num_frames}. Pad the clip to one "
+                "patch."
+            )
+        time_patches = self._num_patches_along(num_frames, self.time_stride)
+        return self.merge_schedule_of_patches(self.patch_grid[0] * time_patches)
+
+    def merge_schedule_of_patches(self, num_patches: int) -> MergeSchedule:
+        """Count the tokens that each layer merges and leaves, from the number of patch tokens that enter the first.
+
+        Args:
+            num_patches: patch tokens, special tokens not counted.
+
+        Returns:
+            The schedule, one entry a layer.
+        """
+        tokens_merged, tokens_left = [], []
+        for layer in range(self.num_hidden_layers):
+            merged = min(self._tokens_wanted(layer, num_patches), num_patches // 2)
+            num_patches -= merged
+            tokens_merged.append(merged)
+            tokens_left.append(num_patches + 2)
+        return MergeSchedule(tuple(tokens_merged), tuple(tokens_left))
+
+    def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> None:
+        """Write `config.json`, naming the code of every FastAST class so that each `Auto*` class finds its own.
+
+        Registering a class for one `Auto*` class writes that entry alone, and a configuration that came from the Hub
+        points to the repository it came from: the code that is saved beside it is the right one.
+        """
+        self.auto_map = dict(_AUTO_MAP)
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+    def validate(self) -> None:
+        """Check all fields; transformers calls it before it saves, so a list changed in place is caught too."""
+        super().validate()
+        self._validate_merge_schedule()
+
+    @classmethod
+    def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read a configuration as a dictionary; one of a published AST counts as FastAST's own."""
+        config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        if config_dict.get("model_type") == ASTConfig.model_type:
+            config_dict["model_type"] = cls.model_type
+        return config_dict, kwargs
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Build a configuration from a dictionary and keywords, which win.
+
+        The parent assigns the keywords one by one; a schedule and the length that it is checked against belong together.
+        """
+        together = {name: kwargs.pop(name) for name in _SCHEDULE_FIELDS if name in kwargs}
+        return_unused_kwargs = kwargs.pop("return_unused_kwargs", False)
+        config, unused = super().from_dict({**config_dict, **together}, return_unused_kwargs=True, **kwargs)
+        return (config, unused) if return_unused_kwargs else config
+
+    def _num_patches_along(self, length: int, stride: int) -> int:
+        return (length - self.patch_size) // stride + 1
+
+    def _tokens_wanted(self, layer: int, num_patches: int) -> int:
+        """Tokens that the configuration asks a layer to merge, before the ceiling of half its patches."""
+        count = self.tokens_merged_per_layer
+        if count is not None:
+            return count[layer] if isinstance(count, list) else count
+        ratio = self.merge_ratio[layer] if isinstance(self.merge_ratio, list) else self.merge_ratio
+        # 0.29 * 100 is 28.999999999999996: what is a whole number on paper stays one
+        return math.floor(ratio * num_patches + 1e-6)
+
+    def _validate_merge_schedule(self) -> None:
+        """Raise for a schedule that no input of `max_length` frames can follow."""
+        if not isinstance(self.patch_size, int):
+            raise ValueError(
+                f"`patch_size` must be one int, got {self.patch_size}. AST's patches are square: give their side."
+            )
+        ratios = _one_per_layer("merge_ratio", self.merge_ratio, self.num_hidden_layers, Real)
+        for layer, ratio in enumerate(ratios):
+            if not 0 <= ratio <= 0.5:
+                raise ValueError(
+                    f"`merge_ratio` must be between 0 and 0.5, got {ratio} at layer {layer}. A layer can merge at most "
+                    "half of its patch tokens."
+                )
+        if self.tokens_merged_per_layer is None:
+            return
+        if any(ratios):
+            raise ValueError(
+                f"`merge_ratio` and `tokens_merged_per_layer` must not both be set, got {self.merge_ratio} and "
+                f"{self.tokens_merged_per_layer}. Give `merge_ratio=0` with a count, or `tokens_merged_per_layer=None` "
+                "with a ratio."
+            )
+        counts = _one_per_layer("tokens_merged_per_layer", self.tokens_merged_per_layer, self.num_hidden_layers, int)
+        num_patches = math.prod(self.patch_grid)
+        for layer, count in enumerate(counts):
+            if count < 0:
+                raise ValueError(
+                    f"`tokens_merged_per_layer` must not be negative, got {count} at layer {layer}. 0 merges nothing."
+                )
+            if isinstance(self.tokens_merged_per_layer, list) and count > num_patches // 2:
+                raise ValueError(
+                    f"`tokens_merged_per_layer` must be at most half of a layer's patch tokens, got {count} at layer "
+                    f"{layer}, which {num_patches} patch tokens enter at `max_length` = {self.max_length}. Give it at "
+                    f"most {num_patches // 2}, or fewer to the layers before."
+                )
+            num_patches -= min(count, num_patches // 2)
+
+
+# The fields that a schedule is checked against, in the order in which they may be assigned together.
+_SCHEDULE_FIELDS = (
+    "num_hidden_layers",
+    "patch_size",
+    "num_mel_bins",
+    "frequency_stride",
+    "time_stride",
+    "max_length",
+    "merge_ratio",
+    "tokens_merged_per_layer",
+)
+
+_AUTO_MAP = {
+    "AutoConfig": "configuration_fastast.FastASTConfig",
+    "AutoModel": "modeling_fastast.FastASTModel",
+    "AutoModelForAudioClassification": "modeling_fastast.FastASTForAudioClassification",
+}
+
+
+def _one_per_layer(name: str, value: Any, num_layers: int, kind: type) -> list[Any]:
+    """Spell out one value for all layers, or check a list of one a layer."""
+    values = value if isinstance(value, list) else [value] * num_layers
+    for layer, entry in enumerate(values):
+        if not isinstance(entry, kind) or isinstance(entry, bool):
+            what = "an int" if kind is int else "a number"
+            raise TypeError(
+                f"`{name}` must be {what} or a list of one a layer, got {entry!r} at layer {layer}. Give a value like "
+                f"{40 if kind is int else 0.25}."
+            )
+    if len(values) != num_layers:
+        raise ValueError(
+            f"`{name}` must have one value for each of the {num_layers} layers, got {len(values)}. The first layer "
+            f"without a partner is layer {min(len(values), num_layers)}."
+        )
+    return values
+
+
+FastASTConfig.register_for_auto_class()
+
+__all__ = ["FastASTConfig", "MergeSchedule"]

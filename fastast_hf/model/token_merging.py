@@ -1,0 +1,141 @@
+"""Token merging: which tokens are alike, and how alike tokens become one. Pure functions on tensors.
+
+Source: Bolya et al., "Token Merging: Your ViT But Faster", ICLR 2023 (arXiv 2210.09461), section 3.
+
+Special tokens stand before the patch tokens and are never merged. Tokens keep their order: neighbours in time and
+frequency stay neighbours, so the next layer's alternate split puts them into opposite sets again. (The paper's own code
+moves the tokens that were not merged to the front.)
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+
+class Matching(NamedTuple):
+    """Which tokens stay and which merge into which, as indices into the tokens of each clip.
+
+    Attributes:
+        kept: (batch, tokens - merged) int64, the tokens that stay, ascending.
+        src: (batch, merged) int64, the tokens that merge away, the most alike first.
+        dst: (batch, merged) int64, the token that each of `src` merges into; one token may take several.
+    """
+
+    kept: torch.Tensor
+    src: torch.Tensor
+    dst: torch.Tensor
+
+
+@torch.no_grad()
+def bipartite_soft_matching(keys: torch.Tensor, tokens_merged: int, *, num_special_tokens: int = 2) -> Matching:
+    """Match the patch tokens that are most alike.
+
+    Patch tokens are dealt alternately into two sets. Each token of the first proposes its most similar token of the
+    second (cosine of the keys averaged over heads, in float32); the `tokens_merged` best proposals are accepted. Equal
+    similarities go to the lowest index.
+
+    Source: ToMe, section 3 and appendix D.
+
+    Args:
+        keys: (batch, heads, tokens, head_dim) floating point, the attention's keys.
+        tokens_merged: tokens to merge away, at most half of the patch tokens.
+        num_special_tokens: tokens at the front that are never merged.
+
+    Returns:
+        The matching.
+
+    Raises:
+        ValueError: if `tokens_merged` is negative or more than half of the patch tokens.
+    """
+    batch, _, num_tokens, _ = keys.shape
+    most = (num_tokens - num_special_tokens) // 2
+    if not 0 <= tokens_merged <= most:
+        raise ValueError(
+            f"`tokens_merged` must be between 0 and half of the {num_tokens - num_special_tokens} patch tokens, got "
+            f"{tokens_merged}. Merge at most {most}."
+        )
+    metric = F.normalize(keys.float().mean(dim=1), dim=-1)  # (B, N, C)
+    first, second = metric[:, num_special_tokens::2], metric[:, num_special_tokens + 1 :: 2]
+    similarity, proposal = (first @ second.transpose(1, 2)).max(dim=-1)  # (B, ceil(P / 2)): score and partner
+    best_first = similarity.argsort(dim=-1, descending=True, stable=True)[:, :tokens_merged]  # (B, R)
+    src = num_special_tokens + 2 * best_first
+    dst = num_special_tokens + 2 * proposal.gather(1, best_first) + 1
+
+    stays = torch.ones(batch, num_tokens, dtype=torch.bool, device=keys.device).scatter(1, src, False)
+    # A stable sort keeps the order within those that stay, where `nonzero` would have a shape only known at run time.
+    kept = stays.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[:, : num_tokens - tokens_merged]
+    return Matching(kept, src, dst)
+
+
+def merge_tokens(
+    hidden_states: torch.Tensor, token_sizes: torch.Tensor, matching: Matching
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Replace matched tokens by their mean, each weighted by its size.
+
+    The mean is taken as `x_dst + sum(size_src / size * (x_src - x_dst))`, which is the paper's weighted mean, leaves
+    tokens that nothing merges into untouched to the last bit, and is defined for tokens of size 0 (padding): they
+    add nothing.
+
+    Source: ToMe, section 3, "Tracking token size".
+
+    Args:
+        hidden_states: (batch, tokens, hidden) floating point.
+        token_sizes: (batch, tokens) float32, patches behind each token.
+        matching: what merges into what.
+
+    Returns:
+        The merged hidden states (batch, tokens - merged, hidden) in the dtype given, and their sizes
+        (batch, tokens - merged) float32.
+    """
+    kept, src, dst = matching
+    src_sizes = token_sizes.gather(1, src)  # (B, R)
+    sizes = token_sizes.scatter_add(1, dst, src_sizes)  # (B, N)
+    weights = src_sizes / sizes.gather(1, dst).clamp(min=1.0)  # a size is a whole number: only 0 is below 1
+    difference = _take(hidden_states, src) - _take(hidden_states, dst)  # (B, R, D)
+    change = difference * weights.unsqueeze(-1).to(difference.dtype)
+    merged = hidden_states.scatter_add(1, dst.unsqueeze(-1).expand_as(change), change)
+    return _take(merged, kept), sizes.gather(1, kept)
+
+
+def merge_source_map(source_map: torch.Tensor, matching: Matching) -> torch.Tensor:
+    """Follow each patch to the token that it is in after a merge.
+
+    Args:
+        source_map: (batch, patches) int64, the token that each patch is in before the merge.
+        matching: what merges into what.
+
+    Returns:
+        (batch, patches) int64, the token that each patch is in afterwards.
+    """
+    kept, src, dst = matching
+    num_tokens = kept.shape[1] + src.shape[1]
+    new_index = torch.arange(kept.shape[1], device=kept.device).expand_as(kept)
+    position = torch.zeros(kept.shape[0], num_tokens, dtype=torch.int64, device=kept.device)
+    position = position.scatter(1, kept, new_index)
+    position = position.scatter(1, src, position.gather(1, dst))
+    return position.gather(1, source_map)
+
+
+def token_size_bias(token_sizes: torch.Tensor, dtype: torch.dtype, *, proportional: bool) -> torch.Tensor:
+    """Turn token sizes into what is added to the attention scores of each key.
+
+    Args:
+        token_sizes: (batch, tokens) float32; 0 is padding, which no query attends to.
+        dtype: floating point dtype of the attention.
+        proportional: add log(size) (ToMe, equation 1), else only hide padding.
+
+    Returns:
+        (batch, 1, 1, tokens) in `dtype`; the dtype's lowest value at padding.
+    """
+    bias = token_sizes.log() if proportional else torch.zeros_like(token_sizes)
+    bias = bias.to(dtype).masked_fill(token_sizes == 0, torch.finfo(dtype).min)
+    return bias[:, None, None, :]
+
+
+def _take(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Pick tokens (batch, picked, hidden) by their index (batch, picked)."""
+    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+__all__ = ["Matching", "bipartite_soft_matching", "merge_source_map", "merge_tokens", "token_size_bias"]
