@@ -1,0 +1,1 @@
+"""The shipping room: other weights in, cards and folders for the Hub out."""

@@ -77,9 +77,7 @@ def ast_from_vision_transformer(
     return model.eval()
 
 
-def vision_transformer_to_ast(
-    state: dict[str, torch.Tensor], patch_grid: tuple[int, int]
-) -> dict[str, torch.Tensor]:
+def vision_transformer_to_ast(state: dict[str, torch.Tensor], patch_grid: tuple[int, int]) -> dict[str, torch.Tensor]:
     """Fit the embeddings of a vision transformer's state dict to spectrograms.
 
     Args:

@@ -4,4 +4,10 @@ from fastast_hf.model.configuration_fastast import FastASTConfig, MergeSchedule
 from fastast_hf.model.feature_extraction_fastast import FastASTFeatureExtractor
 from fastast_hf.model.modeling_fastast import FastASTForAudioClassification, FastASTModel
 
-__all__ = ["FastASTConfig", "FastASTFeatureExtractor", "FastASTForAudioClassification", "FastASTModel", "MergeSchedule"]
+__all__ = [
+    "FastASTConfig",
+    "FastASTFeatureExtractor",
+    "FastASTForAudioClassification",
+    "FastASTModel",
+    "MergeSchedule",
+]

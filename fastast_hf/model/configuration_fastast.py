@@ -1,7 +1,6 @@
 """Configuration of FastAST: an AST configuration and how many tokens each layer merges away."""
 
 import math
-from collections.abc import Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -46,7 +45,6 @@ class FastASTConfig(ASTConfig):
             keyword and a later assignment alike, and an assignment that fails changes nothing.
 
     Example:
-
     ```python
     >>> config = FastASTConfig(merge_ratio=0.25)
     >>> config.merge_schedule(num_frames=1024).tokens_left[:3]
@@ -57,6 +55,7 @@ class FastASTConfig(ASTConfig):
 
     model_type = "fastast"
 
+    patch_size: int = 16  # AST's own annotation admits lists, on which its embeddings fail
     merge_ratio: float | list[float] = 0.0
     tokens_merged_per_layer: int | list[int] | None = None
     proportional_attention: bool = True
@@ -93,8 +92,8 @@ class FastASTConfig(ASTConfig):
     def set_merge_schedule(
         self,
         *,
-        merge_ratio: float | Sequence[float] = 0.0,
-        tokens_merged_per_layer: int | Sequence[int] | None = None,
+        merge_ratio: float | list[float] = 0.0,
+        tokens_merged_per_layer: int | list[int] | None = None,
     ) -> None:
         """Replace the merge schedule by another one.
 
@@ -165,11 +164,13 @@ class FastASTConfig(ASTConfig):
 
     def validate(self) -> None:
         """Check all fields; transformers calls it before it saves, so a list changed in place is caught too."""
-        super().validate()
+        super().validate()  # type: ignore[misc]  # `strict` adds it to the parent
         self._validate_merge_schedule()
 
     @classmethod
-    def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: Any, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Read a configuration as a dictionary; one of a published AST counts as FastAST's own."""
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
         if config_dict.get("model_type") == ASTConfig.model_type:

@@ -19,9 +19,9 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.audio_spectrogram_transformer.modeling_audio_spectrogram_transformer import (
+    ASTMLP,
     ASTAttention,
     ASTEmbeddings,
-    ASTMLP,
     ASTLayer,
     ASTMLPHead,
     eager_attention_forward,
@@ -54,8 +54,8 @@ class FastASTModelOutput(BaseModelOutputWithPooling):
         token_sizes: (batch, tokens) float32, the patches behind each token; 1 for the special tokens.
     """
 
-    token_sources: torch.LongTensor | None = None
-    token_sizes: torch.FloatTensor | None = None
+    token_sources: torch.Tensor | None = None
+    token_sizes: torch.Tensor | None = None
 
 
 @dataclass
@@ -67,8 +67,8 @@ class FastASTClassifierOutput(SequenceClassifierOutput):
         token_sizes: (batch, tokens) float32, see [`FastASTModelOutput`].
     """
 
-    token_sources: torch.LongTensor | None = None
-    token_sizes: torch.FloatTensor | None = None
+    token_sources: torch.Tensor | None = None
+    token_sizes: torch.Tensor | None = None
 
 
 class FastASTAttention(ASTAttention):
@@ -161,7 +161,7 @@ class MergeScheduleMixin:
 
     config: FastASTConfig
 
-    def set_merge_ratio(self, merge_ratio: float | Sequence[float]) -> None:
+    def set_merge_ratio(self, merge_ratio: float | list[float]) -> None:
         """Merge another share of the tokens from the next call on.
 
         Args:
@@ -172,7 +172,7 @@ class MergeScheduleMixin:
         """
         self.config.set_merge_schedule(merge_ratio=merge_ratio)
 
-    def set_tokens_merged_per_layer(self, tokens_merged_per_layer: int | Sequence[int]) -> None:
+    def set_tokens_merged_per_layer(self, tokens_merged_per_layer: int | list[int]) -> None:
         """Merge another number of tokens, the papers' `r`, from the next call on.
 
         Args:
@@ -283,7 +283,6 @@ class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassificatio
     """AST's classifier with token merging. Opens any AST checkpoint, and stock AST opens what it saves.
 
     Example:
-
     ```python
     >>> from fastast_hf import FastASTConfig, FastASTForAudioClassification
     >>> config = FastASTConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)

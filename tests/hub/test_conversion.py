@@ -10,8 +10,16 @@ from transformers import ASTConfig, ASTModel, DeiTConfig, DeiTForImageClassifica
 from fastast_hf.hub.conversion import ast_from_vision_transformer, vision_transformer_to_ast
 
 DEIT_TINY = Path(__file__).parents[2] / ".." / "shared" / "models" / "deit_tiny_patch16_224"
-SIZES = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 64, "image_size": 64}
-requires_deit = pytest.mark.skipif(not DEIT_TINY.is_dir(), reason=f"needs the DeiT-tiny checkpoint in {DEIT_TINY.name}")
+SIZES = {
+    "hidden_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 64,
+    "image_size": 64,
+}
+requires_deit = pytest.mark.skipif(
+    not DEIT_TINY.is_dir(), reason=f"needs the DeiT-tiny checkpoint in {DEIT_TINY.name}"
+)
 
 
 @pytest.fixture

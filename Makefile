@@ -1,0 +1,47 @@
+# Everything runs in a virtual environment of its own. Variables to change on the command line:
+#   PYTHON  the interpreter that makes the environment (3.11 or later)
+#   VENV    where it is; point it at an environment of yours to use that one, torch included
+#   TORCH   what pip installs when the environment has no torch. From PyPI, Linux gets a build with CUDA; for the CPU
+#           build alone: make TORCH="torch --index-url https://download.pytorch.org/whl/cpu" ...
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+READY := $(VENV)/.fastast_hf-is-installed
+
+.PHONY: setup demo test lint check fix render clean
+
+setup: $(READY)  ## Install the package and its tools
+
+$(READY): setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+	$(BIN)/python -c "import torch" 2> /dev/null || $(PIP) install $(TORCH)
+	$(PIP) install --editable ".[dev]"
+	touch $@
+
+demo: $(READY)  ## The main job on generated sounds: train, distil, measure, save, load back
+	$(BIN)/python examples/demo.py
+
+test: $(READY)  ## All tests and doctests
+	$(BIN)/python -m pytest tests fastast_hf
+
+lint: $(READY)  ## Format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test  ## What a change must pass
+	$(BIN)/python model_cards/render.py --check
+
+fix: $(READY)  ## Repair format and style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+render: $(READY)  ## Write the numbers of model_cards/results into README and CHANGELOG
+	$(BIN)/python model_cards/render.py
+
+clean:  ## Remove what the targets made
+	rm -rf $(VENV) build dist runs *.egg-info .mypy_cache .pytest_cache .ruff_cache

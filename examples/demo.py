@@ -1,0 +1,128 @@
+"""The main job in miniature, on generated sounds: train, distil, measure, save, and load back without the package.
+
+    make demo
+
+It ends with an error unless FastAST is faster than AST and the reloaded model gives the same logits.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers.utils import logging
+
+from fastast_hf import FastASTConfig
+from fastast_hf.data import load_audio, make_synthetic_dataset
+from fastast_hf.distillation import CMKDTrainingArguments, EfficientATConfig, SpectrogramAugmentation
+from fastast_hf.experiment import (
+    ComparisonArguments,
+    DataArguments,
+    ModelArguments,
+    Outcome,
+    TeacherArguments,
+    run_experiment,
+)
+from fastast_hf.hub.tables import models_table
+
+RUN = Path("runs/demo")
+
+
+def main() -> None:
+    """Run the demo; leave it in `runs/demo`."""
+    logging.set_verbosity_error()
+    shutil.rmtree(RUN, ignore_errors=True)
+    print("1. Generating ten classes of sound events")
+    sounds = make_synthetic_dataset(RUN / "sounds", clips_per_class=100)
+    print("2. Training the CNN teacher, AST on the labels, and FastAST with the teacher")
+    outcome = train(sounds)
+    print(f"\n{models_table(outcome.results)}\n")
+    print("3. Loading the saved folder in a process that knows nothing of this package")
+    wav = next((sounds / "rising_chirp").glob("*.wav"))
+    reloaded = logits_without_package(outcome.folder, wav)
+
+    speed_up = outcome.results["benchmark"]["rows"]["fastast"]["speed_up"]
+    if speed_up <= 1:
+        sys.exit(f"FastAST must be faster than AST, got {speed_up:.2f}x.")
+    if not np.allclose(reloaded, logits_in_this_process(outcome, wav), atol=1e-5):
+        sys.exit("The reloaded model must give the logits of the trained one.")
+    print(
+        f"FastAST is {speed_up:.2f}x faster than AST; the reloaded model gives the same logits. See {outcome.folder}."
+    )
+
+
+def train(sounds: Path) -> Outcome:
+    """Train teacher, AST and FastAST on the generated sounds.
+
+    Args:
+        sounds: the folder with the sounds and their metadata.csv.
+
+    Returns:
+        The run's outcome; its folder is `runs/demo/fastast`.
+    """
+    FastASTConfig(
+        hidden_size=96, num_hidden_layers=6, num_attention_heads=3, intermediate_size=384, max_length=128
+    ).save_pretrained(RUN / "student")
+    EfficientATConfig(width_multiplier=0.4).save_pretrained(RUN / "teacher")
+    return run_experiment(
+        ModelArguments(config_name=str(RUN / "student"), merge_ratio="0.25"),
+        DataArguments(data_dir=str(sounds), split_column="split"),
+        TeacherArguments(teacher_config_name=str(RUN / "teacher"), teacher_num_train_epochs=6),
+        ComparisonArguments(train_ast=True),
+        SpectrogramAugmentation(time_mask_frames=16, frequency_mask_bins=16, mixup_probability=0.0),
+        CMKDTrainingArguments(
+            output_dir=str(RUN / "fastast"),
+            distillation_weight=0.9,
+            distillation_temperature=2.0,
+            num_train_epochs=10,
+            per_device_train_batch_size=16,
+            per_device_eval_batch_size=32,
+            learning_rate=1e-3,
+            warmup_steps=50,
+            weight_decay=0.05,
+            save_strategy="no",
+            logging_strategy="epoch",
+            disable_tqdm=False,
+        ),
+    )
+
+
+def logits_in_this_process(outcome: Outcome, wav: Path) -> np.ndarray:
+    """Classify a clip with the model as it was trained.
+
+    Args:
+        outcome: the run's outcome.
+        wav: the clip.
+
+    Returns:
+        Logits (labels,) float32.
+    """
+    waveform = load_audio(wav, sampling_rate=outcome.feature_extractor.sampling_rate)
+    features = outcome.feature_extractor(
+        waveform, sampling_rate=outcome.feature_extractor.sampling_rate, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        return outcome.student(**features).logits[0].numpy()
+
+
+def logits_without_package(folder: Path, wav: Path) -> np.ndarray:
+    """Classify a clip with the saved folder, in a process that cannot import this package.
+
+    Args:
+        folder: the saved model.
+        wav: the clip.
+
+    Returns:
+        Logits (labels,) float32.
+    """
+    output = RUN / "reloaded_logits.npy"
+    program = Path(__file__).with_name("load_saved_model.py")
+    command = [sys.executable, str(program), str(folder), str(wav), "--without-package", "--logits", str(output)]
+    subprocess.run(command, check=True)
+    return np.load(output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Classify a sound with a saved FastAST through plain transformers.
+
+    python examples/load_saved_model.py runs/demo/fastast sound.wav
+
+The folder brings its own code, so this needs transformers, torch and soundfile, not fastast_hf. For a model on the Hub,
+give `revision="<commit>"` beside `trust_remote_code=True`: it pins the code that you have read.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+import soundfile
+import torch
+
+
+def main() -> None:
+    """Print the labels of one sound file, mono at the model's rate."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="folder or Hub name of the model")
+    parser.add_argument("sound", help="sound file, mono, at the model's sampling rate")
+    parser.add_argument("--revision", default=None, help="commit of a model on the Hub")
+    parser.add_argument("--logits", default=None, help="also write the logits to this .npy file")
+    parser.add_argument("--without-package", action="store_true", help="make sure that fastast_hf is not used")
+    arguments = parser.parse_args()
+    if arguments.without_package:
+        sys.modules["fastast_hf"] = None  # type: ignore[assignment]  # any import of it now fails
+
+    from transformers import pipeline  # only now, so that nothing can have imported the package before
+
+    classify = pipeline(
+        "audio-classification", model=arguments.model, trust_remote_code=True, revision=arguments.revision
+    )
+    waveform, sampling_rate = soundfile.read(arguments.sound, dtype="float32")
+    for answer in classify({"raw": waveform, "sampling_rate": sampling_rate}):
+        print(f"{answer['score']:6.1%}  {answer['label']}")
+
+    if arguments.logits is not None:
+        features = classify.feature_extractor(waveform, sampling_rate=sampling_rate, return_tensors="pt")
+        with torch.inference_mode():
+            np.save(arguments.logits, classify.model(**features).logits[0].numpy())
+
+
+if __name__ == "__main__":
+    main()

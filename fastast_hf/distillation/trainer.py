@@ -1,0 +1,310 @@
+"""Cross-model knowledge distillation (CMKD) with the transformers Trainer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, Trainer, TrainingArguments
+from transformers.trainer_utils import TrainOutput
+
+from fastast_hf.distillation.augmentation import SpectrogramAugmentation
+from fastast_hf.distillation.losses import (
+    MULTI_LABEL,
+    SINGLE_LABEL,
+    check_distillation_weight,
+    check_temperature,
+    distillation_loss,
+    label_loss,
+)
+
+TEACHER_LOGITS = "teacher_logits"
+_NAMES_IN_MESSAGE = 5
+
+
+@dataclass
+class CMKDTrainingArguments(TrainingArguments):
+    """Hold the stock arguments and those of the CMKD loss."""
+
+    distillation_weight: float = field(
+        default=0.5, metadata={"help": "The teacher's share of the loss. 0: labels only, 1: teacher only."}
+    )
+    distillation_temperature: float = field(
+        default=1.0, metadata={"help": "Divisor of the teacher's logits; above 1 softens its targets."}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        check_distillation_weight(self.distillation_weight)
+        check_temperature(self.distillation_temperature, name="distillation_temperature")
+
+
+class CMKDTrainer(Trainer):
+    """Train a student on labels and on a teacher.
+
+    The teacher is a live model, or a `teacher_logits` column (floats, one a label, in the student's order) in the
+    training data. A live teacher sees the very view that the student sees: augmentation happens once a batch, before
+    both. It stays frozen, in eval mode and out of every checkpoint.
+
+    The training loss is `cmkd_loss`; its two parts are logged as `label_loss` and `distillation_loss`. The evaluation
+    loss is the label loss alone, without augmentation, and does not run the teacher.
+
+    Source: Gong et al. 2022, "CMKD" (arXiv 2203.06760); "consistent teaching" after Beyer et al. 2022
+    (arXiv 2106.05237).
+
+    Args:
+        model: The student; its config holds `id2label` and `problem_type`. A missing `problem_type` is inferred from
+            the first labels as transformers does: integers are one label a clip, floats are many.
+        args: The arguments.
+        teacher: A model that takes `input_values` and returns `.logits`. Its labels are the student's by name; in
+            another order its logits are reordered.
+        augmentation: What changes the batches in training.
+        **kwargs: What `Trainer` takes.
+
+    Raises:
+        ValueError: If an argument does not fit; `train` raises it where `distillation_weight` is above 0 and there is
+            no teacher.
+    """
+
+    # Both losses are means over their batch, so the Trainer has to divide by the accumulation steps. Left to itself it
+    # takes the student's `**kwargs` as a promise that the loss is divided already.
+    loss_is_scaled_for_ga = False
+
+    args: CMKDTrainingArguments
+    model: Any  # a PreTrainedModel, or what a backend put around it
+    _signature_columns: Any
+
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        args: CMKDTrainingArguments | None = None,
+        *,
+        teacher: nn.Module | None = None,
+        augmentation: SpectrogramAugmentation | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(args, CMKDTrainingArguments):
+            raise ValueError(
+                f"`args` must be CMKDTrainingArguments, got {type(args).__name__}. They hold `distillation_weight`."
+            )
+        if args.label_smoothing_factor != 0:
+            raise ValueError(
+                f"`label_smoothing_factor` must be 0, got {args.label_smoothing_factor}. A teacher smooths the labels."
+            )
+        if kwargs.get("compute_loss_func") is not None:
+            raise ValueError(
+                "`compute_loss_func` must be None, got a function. Use the stock Trainer for a loss of your own."
+            )
+        super().__init__(model, args, **kwargs)
+        self.augmentation = augmentation
+        self.teacher = teacher
+        self._teacher_order: list[int] | None = None
+        if teacher is not None:
+            if teacher is self.model:
+                raise ValueError("`teacher` must be another model than the student, got the student. Load it twice.")
+            self._teacher_order = match_labels(_label_names(self.model, "model"), _label_names(teacher, "teacher"))
+            teacher.requires_grad_(False).eval().to(args.device)
+        self._loss_sums = torch.zeros(3, device=args.device)  # batches, label losses, distillation losses
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Train as `Trainer.train` does, once it is sure where the teaching comes from.
+
+        Args:
+            *args: What `Trainer.train` takes.
+            **kwargs: What `Trainer.train` takes.
+
+        Returns:
+            What `Trainer.train` returns.
+
+        Raises:
+            ValueError: If `distillation_weight` is above 0 and there is no teacher, or there are two; if stored logits
+                meet an augmentation.
+        """
+        if self.args.distillation_weight > 0 and self.train_dataset is not None:
+            self._check_teaching(stored=TEACHER_LOGITS in next(iter(self.train_dataset), {}))
+        self._loss_sums.zero_()
+        return super().train(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Compute the CMKD loss in training, the label loss in evaluation.
+
+        Args:
+            model: The student, possibly wrapped for several processes; its mode tells training from evaluation.
+            inputs: `input_values`, `labels` and whatever else the student takes; `teacher_logits` where they are
+                stored. Not changed.
+            return_outputs: Whether to return the student's output too.
+            num_items_in_batch: Not used: the loss is a mean over the batch, see `loss_is_scaled_for_ga`.
+
+        Returns:
+            The loss, a scalar, or the loss and the output.
+        """
+        batch = dict(inputs)
+        if "labels" not in batch:
+            raise ValueError(f"`labels` must be in every batch, got {sorted(batch)}. Name the label column `labels`.")
+        labels = batch.pop("labels")
+        stored_logits = batch.pop(TEACHER_LOGITS, None)
+        problem_type = self._problem_type(labels)  # before mixup turns indices into probabilities
+        if model.training and self.augmentation is not None:
+            batch["input_values"], labels = self.augmentation(
+                batch["input_values"], labels, num_labels=self.model.config.num_labels
+            )
+        outputs = model(**batch)
+        loss = label_loss(outputs.logits, labels, problem_type=problem_type)
+        if model.training:
+            from_teacher = torch.zeros_like(loss)
+            if self.args.distillation_weight > 0:
+                from_teacher = distillation_loss(
+                    outputs.logits,
+                    self._teacher_logits(batch["input_values"], stored_logits),
+                    temperature=self.args.distillation_temperature,
+                    problem_type=problem_type,
+                )
+            self._loss_sums += torch.stack([torch.ones_like(loss), loss, from_teacher]).detach()
+            loss = torch.lerp(loss, from_teacher, self.args.distillation_weight)  # `cmkd_loss`, its parts kept
+        return (loss, outputs) if return_outputs else loss
+
+    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Evaluate one batch as the stock Trainer does; stored teacher logits are no input of the student.
+
+        Args:
+            model: The student.
+            inputs: The batch.
+            *args: What `Trainer.prediction_step` takes.
+            **kwargs: What `Trainer.prediction_step` takes.
+
+        Returns:
+            Loss, logits and labels.
+        """
+        batch = {name: value for name, value in inputs.items() if name != TEACHER_LOGITS}
+        return super().prediction_step(model, batch, *args, **kwargs)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add both parts of the training loss, means since the last log over all processes.
+
+        Args:
+            logs: What is logged; with the training loss (`loss`) come `label_loss` and `distillation_loss`.
+            start_time: Start of the training.
+        """
+        if "loss" in logs:  # every process is here: the Trainer has just gathered this loss too
+            batches, *sums = self.accelerator.reduce(self._loss_sums, reduction="sum").tolist()
+            self._loss_sums.zero_()
+            logs["label_loss"] = sums[0] / batches
+            if self.args.distillation_weight > 0:
+                logs["distillation_loss"] = sums[1] / batches
+        super().log(logs, start_time)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if TEACHER_LOGITS not in self._signature_columns:  # else `remove_unused_columns` drops them
+            self._signature_columns.append(TEACHER_LOGITS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self._saves_itself():
+            self._load_weights(resume_from_checkpoint)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_best_model(self) -> None:
+        if self._saves_itself():
+            self._load_weights(cast(str, self.state.best_model_checkpoint))
+        else:
+            super()._load_best_model()
+
+    def _saves_itself(self) -> bool:
+        """Whether checkpoints are written by the student's `save_pretrained`, not by a backend."""
+        return isinstance(self.model, PreTrainedModel) and not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    def _load_weights(self, folder: str) -> None:
+        # `save_pretrained` writes AST's published tensor names, and the stock Trainer reads them without renaming: the
+        # encoder would keep its weights, with no more than a warning (transformers issues 43701 and 48805).
+        saved = type(self.model).from_pretrained(folder, config=self.model.config)
+        self.model.load_state_dict(saved.state_dict())
+
+    def _check_teaching(self, *, stored: bool) -> None:
+        if stored and self.teacher is not None:
+            raise ValueError(
+                f"`teacher` must be None with a `{TEACHER_LOGITS}` column, got {type(self.teacher).__name__}. Remove "
+                "one of them."
+            )
+        if stored and self.augmentation is not None and not self.augmentation.is_identity:
+            raise ValueError(
+                f"`augmentation` must be None with a `{TEACHER_LOGITS}` column, got {self.augmentation}. The stored "
+                "teacher has not seen the new view: pass a live `teacher`."
+            )
+        if not stored and self.teacher is None:
+            raise ValueError(
+                f"`teacher` must be given for `distillation_weight` {self.args.distillation_weight}, got None. Pass a "
+                f"model or a data set with a `{TEACHER_LOGITS}` column, or use `distillation_weight=0`."
+            )
+
+    def _teacher_logits(self, input_values: Tensor, stored_logits: Tensor | None) -> Tensor:
+        self._check_teaching(stored=stored_logits is not None)  # a collator can add or lose the column
+        if self.teacher is None:
+            return cast(Tensor, stored_logits)
+        with torch.no_grad(), self.accelerator.autocast():
+            logits = self.teacher(input_values=input_values).logits  # (B, C)
+        return logits if self._teacher_order is None else logits[:, self._teacher_order]
+
+    def _problem_type(self, labels: Tensor) -> str:
+        config = self.model.config
+        if config.problem_type is None and config.num_labels > 1:
+            config.problem_type = MULTI_LABEL if labels.is_floating_point() else SINGLE_LABEL
+        return config.problem_type
+
+
+def match_labels(student_labels: Sequence[str], teacher_labels: Sequence[str]) -> list[int] | None:
+    """Find each of the student's labels among the teacher's.
+
+    Args:
+        student_labels: The student's label names, in the order of its logits.
+        teacher_labels: The teacher's.
+
+    Returns:
+        For each student label the teacher's column, or None if both have the same order already.
+
+    Raises:
+        ValueError: If the names are not the same.
+
+    Example:
+        >>> match_labels(["cat", "dog", "owl"], ["owl", "cat", "dog"])
+        [1, 2, 0]
+    """
+    if list(student_labels) == list(teacher_labels):
+        return None
+    if set(student_labels) != set(teacher_labels):
+        missing = _few(sorted(set(student_labels) - set(teacher_labels)))
+        unknown = _few(sorted(set(teacher_labels) - set(student_labels)))
+        raise ValueError(
+            f"`teacher` must have the student's labels, got one that lacks {missing} and adds {unknown}. "
+            "Set `id2label` of both configs, or fine-tune the teacher on the student's labels."
+        )
+    if len(set(student_labels)) < max(len(student_labels), len(teacher_labels)):
+        raise ValueError(
+            "`id2label` must name every label once where the teacher's order differs from the student's, got a name "
+            "twice. Rename it in both configs."
+        )
+    return [teacher_labels.index(label) for label in student_labels]
+
+
+def _label_names(model: nn.Module, role: str) -> list[str]:
+    id2label: Mapping[int, str] | None = getattr(getattr(model, "config", None), "id2label", None)
+    if id2label is None:
+        raise ValueError(
+            f"`{role}` must have its label names in `config.id2label`, got a {type(model).__name__} without. Set them."
+        )
+    return [id2label[index] for index in range(len(id2label))]
+
+
+def _few(names: Sequence[str]) -> str:
+    """List names, the first ones if they are many: AudioSet has 527."""
+    shown = ", ".join(repr(name) for name in names[:_NAMES_IN_MESSAGE]) or "nothing"
+    hidden = len(names) - _NAMES_IN_MESSAGE
+    return f"{shown} and {hidden} more" if hidden > 0 else shown

@@ -1,0 +1,169 @@
+"""What a run is told, as data classes that `HfArgumentParser` reads; names follow transformers' run_audio_classification."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def parse_schedule(value: str | None, kind: type) -> Any:
+    """Read a merge schedule as it stands on a command line.
+
+    Args:
+        value: one number, several separated by commas, a JSON list, or None.
+        kind: `int` for counts, `float` for ratios.
+
+    Returns:
+        One number or a list of them; None for None.
+
+    Raises:
+        ValueError: if it is neither.
+
+    Example:
+    ```python
+    >>> parse_schedule("0.25", float), parse_schedule("20,10,0", int)
+    (0.25, [20, 10, 0])
+
+    ```
+    """
+    if value is None:
+        return None
+    numbers = str(value).strip("[] ").split(",")
+    try:
+        parsed = [kind(number) for number in numbers]
+    except ValueError:
+        raise ValueError(
+            f"`merge schedule` must be {kind.__name__}s separated by commas, got {value}. Give one number for all layers "
+            "or one a layer."
+        ) from None
+    return parsed[0] if len(parsed) == 1 else parsed
+
+
+@dataclass
+class ModelArguments:
+    """Which model starts, and how much it merges."""
+
+    model_name_or_path: str | None = field(
+        default=None,
+        metadata={"help": "AST, FastAST, ViT or DeiT checkpoint the student starts from (folder or Hub)."},
+    )
+    config_name: str | None = field(
+        default=None,
+        metadata={"help": "FastAST configuration to start from with random weights, instead of a checkpoint."},
+    )
+    model_revision: str = field(
+        default="main", metadata={"help": "Branch, tag or commit of the checkpoint on the Hub."}
+    )
+    cache_dir: str | None = field(default=None, metadata={"help": "Where models and data sets from the Hub are kept."})
+    token: str | None = field(default=None, metadata={"help": "Hub token, if the one you logged in with will not do."})
+    merge_ratio: str | None = field(
+        default=None,
+        metadata={
+            "help": "Share of its patch tokens that a layer merges, 0 to 0.5: one, or one a layer (0.2,0.1,...)."
+        },
+    )
+    tokens_merged_per_layer: str | None = field(
+        default=None, metadata={"help": "The papers' r, instead of a ratio: one number, or one a layer (20,10,...)."}
+    )
+    proportional_attention: bool = field(
+        default=True, metadata={"help": "Let a merged token weigh as much in the attention as the patches behind it."}
+    )
+    max_length: int | None = field(
+        default=None, metadata={"help": "Frames of 10 ms that a clip is padded or cut to (512: 5 seconds)."}
+    )
+    frequency_stride: int | None = field(
+        default=None, metadata={"help": "Mel bins from patch to patch. Only for a ViT or DeiT start."}
+    )
+    time_stride: int | None = field(
+        default=None, metadata={"help": "Frames from patch to patch. Only for a ViT or DeiT start."}
+    )
+
+    def download_options(self) -> dict[str, Any]:
+        """Give what a download from the Hub takes."""
+        return {"cache_dir": self.cache_dir, "token": self.token, "revision": self.model_revision}
+
+    def merging_fields(self) -> dict[str, Any]:
+        """Give the merging fields of a FastASTConfig that were set."""
+        fields = {
+            "merge_ratio": parse_schedule(self.merge_ratio, float),
+            "tokens_merged_per_layer": parse_schedule(self.tokens_merged_per_layer, int),
+            "proportional_attention": self.proportional_attention,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def embedding_fields(self) -> dict[str, int]:
+        """Give the fields of a FastASTConfig that shape the patch grid, as far as they were set."""
+        fields = {
+            "max_length": self.max_length,
+            "frequency_stride": self.frequency_stride,
+            "time_stride": self.time_stride,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+@dataclass
+class DataArguments:
+    """Which sounds, and how they are divided."""
+
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder of sounds with a metadata.csv (file_name, label)."}
+    )
+    dataset_name: str | None = field(default=None, metadata={"help": "Data set on the Hub, instead of a folder."})
+    dataset_config_name: str | None = field(default=None, metadata={"help": "Configuration of the data set."})
+    eval_fold: int | None = field(
+        default=None, metadata={"help": "Evaluate on this value of the `fold` column, train on the others."}
+    )
+    split_column: str | None = field(
+        default=None, metadata={"help": "Column that says `train` for the training part."}
+    )
+    train_split_name: str = field(default="train", metadata={"help": "Training split of a data set on the Hub."})
+    eval_split_name: str | None = field(
+        default=None, metadata={"help": "Evaluation split. Default: the only other one."}
+    )
+    audio_column_name: str = field(default="audio", metadata={"help": "Column with the sound."})
+    label_column_name: str = field(default="label", metadata={"help": "Column with the label, or a list of labels."})
+    label_delimiter: str | None = field(
+        default=None, metadata={"help": "What stands between several labels of a clip, such as ';'."}
+    )
+    preprocessing_num_workers: int | None = field(default=None, metadata={"help": "Processes that compute features."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training clips."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many evaluation clips."})
+
+
+@dataclass
+class TeacherArguments:
+    """Which teacher, and how it learns the task before it teaches."""
+
+    teacher_name_or_path: str | None = field(
+        default=None,
+        metadata={"help": "Teacher checkpoint: EfficientAT, or any audio classifier that takes AST's input_values."},
+    )
+    teacher_config_name: str | None = field(
+        default=None,
+        metadata={"help": "EfficientAT configuration to start from with random weights, instead of a checkpoint."},
+    )
+    teacher_freeze_base_model: bool = field(
+        default=False, metadata={"help": "Fine-tune the teacher's classifier alone: much faster, for small data sets."}
+    )
+    teacher_num_train_epochs: float = field(
+        default=10.0, metadata={"help": "Epochs of fine-tuning on the training part; 0 for none."}
+    )
+    teacher_learning_rate: float = field(default=1e-3, metadata={"help": "Learning rate of the fine-tuning."})
+
+
+@dataclass
+class ComparisonArguments:
+    """What the student is compared with."""
+
+    train_ast: bool = field(
+        default=False, metadata={"help": "Also train the unmerged AST on the labels alone, with the same recipe."}
+    )
+    benchmark_batch_size: int = field(default=16, metadata={"help": "Clips a forward pass in the speed measurement."})
+    benchmark_repeats: int = field(default=10, metadata={"help": "Timed passes of each model, taken in turn."})
+
+
+def arguments_as_json(*arguments: Any) -> dict[str, Any]:
+    """Give all settings as plain data, to tell one run from another."""
+    merged: dict[str, Any] = {}
+    for part in arguments:
+        merged |= part.to_dict() if hasattr(part, "to_dict") else vars(part)
+    return json.loads(json.dumps(merged, default=str))

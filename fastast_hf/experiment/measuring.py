@@ -1,0 +1,69 @@
+"""What a run tells of its student beside the metrics: speed against the unmerged AST, and how the answers agree."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel
+
+from fastast_hf.evaluation import agreement, compare_throughput
+from fastast_hf.experiment.arguments import ComparisonArguments
+from fastast_hf.experiment.start import stock_ast
+from fastast_hf.experiment.task import Task
+from fastast_hf.model import FastASTForAudioClassification
+
+
+def measure_speed(
+    student: FastASTForAudioClassification, ast: PreTrainedModel, task: Task, arguments: ComparisonArguments
+) -> dict[str, Any]:
+    """Measure the throughput of AST and FastAST side by side, on clips of the evaluation part.
+
+    Args:
+        student: the FastAST.
+        ast: the AST it is compared with.
+        task: where the clips come from.
+        arguments: batch size and repeats.
+
+    Returns:
+        The `benchmark` part of `fastast_hf.hub.results`.
+    """
+    # repeated if the part is smaller than a batch: the work does not depend on the content
+    rows = [index % len(task.eval) for index in range(arguments.benchmark_batch_size)]
+    input_values = task.eval[rows]["input_values"].to(student.device, student.dtype)
+    results = compare_throughput({"ast": ast, "fastast": student}, input_values, repeats=arguments.benchmark_repeats)
+    return {
+        "batch_size": len(rows),
+        "num_frames": input_values.shape[1],
+        "dtype": str(student.dtype).removeprefix("torch."),
+        "rows": {name: result.to_dict() for name, result in results.items()},
+    }
+
+
+def describe_merging(student: FastASTForAudioClassification, task: Task, *, batch_size: int = 16) -> dict[str, Any]:
+    """Say how much the student merges, and whether it still answers like itself unmerged.
+
+    Args:
+        student: the FastAST.
+        task: the evaluation part is what it answers to.
+        batch_size: clips a forward pass.
+
+    Returns:
+        `merge_schedule`, tokens merged at each layer, and `agreement` with the unmerged model.
+    """
+    merged, unmerged = (
+        torch.cat([model(input_values.to(model.device, model.dtype)).logits for input_values in batches])
+        for model, batches in (
+            (student, _batches(task.eval, batch_size)),
+            (stock_ast(student), _batches(task.eval, batch_size)),
+        )
+    )
+    return {
+        "merge_schedule": list(student.config.merge_schedule().tokens_merged),
+        "agreement": agreement(unmerged, merged).to_dict(),
+    }
+
+
+def _batches(dataset: Dataset, batch_size: int) -> Iterator[torch.Tensor]:
+    for batch in dataset.iter(batch_size):
+        yield batch["input_values"]

@@ -1,0 +1,106 @@
+"""The models that a run starts from, opened from whatever the user has."""
+
+from typing import Any
+
+from transformers import (
+    ASTConfig,
+    ASTForAudioClassification,
+    AutoConfig,
+    AutoModelForAudioClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.utils import cached_file
+
+from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassification
+from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
+from fastast_hf.hub.conversion import ast_from_vision_transformer
+from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
+
+_AST_TYPES = (ASTConfig.model_type, FastASTConfig.model_type)
+
+
+def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTForAudioClassification:
+    """Open the student: an AST or FastAST checkpoint, a ViT or DeiT, or a configuration with random weights.
+
+    Args:
+        arguments: what to open, and how much to merge.
+        labels: `id2label`, `label2id` and `problem_type` of the task; a head for other labels is replaced.
+
+    Returns:
+        The student, with the merge schedule asked for.
+
+    Raises:
+        ValueError: if neither or both of a checkpoint and a configuration are given.
+    """
+    path, download = arguments.model_name_or_path, arguments.download_options()
+    if (path is None) == (arguments.config_name is None):
+        raise ValueError(
+            f"`model_name_or_path` or `config_name` must be given, and not both, got {path} and {arguments.config_name}. "
+            "A checkpoint trains faster; a configuration starts from random weights."
+        )
+    fields = {**labels, **arguments.embedding_fields(), **arguments.merging_fields()}
+    if path is None:
+        config = FastASTConfig.from_pretrained(str(arguments.config_name), **download)
+        return FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields}))
+    if _model_type(path, download) in _AST_TYPES:
+        return FastASTForAudioClassification.from_pretrained(path, ignore_mismatched_sizes=True, **fields, **download)
+    return ast_from_vision_transformer(path, **fields)
+
+
+def open_teacher(
+    arguments: TeacherArguments, download_from: ModelArguments, labels: dict[str, Any]
+) -> PreTrainedModel | None:
+    """Open the teacher: EfficientAT, released or saved, or any classifier that takes AST's `input_values`.
+
+    Args:
+        arguments: what to open.
+        download_from: cache and token for the Hub.
+        labels: `id2label`, `label2id` and `problem_type` of the task; a head for other labels is replaced.
+
+    Returns:
+        The teacher, or None if none is named.
+    """
+    path, download = arguments.teacher_name_or_path, download_from.download_options() | {"revision": "main"}
+    if path is None:
+        if arguments.teacher_config_name is None:
+            return None
+        config = EfficientATConfig.from_pretrained(arguments.teacher_config_name)
+        return EfficientATForAudioClassification(EfficientATConfig(**{**config.to_dict(), **labels}))
+    opener: Any = AutoModelForAudioClassification
+    if _model_type(path, download) in (None, EfficientATConfig.model_type):
+        opener = EfficientATForAudioClassification
+    return opener.from_pretrained(path, ignore_mismatched_sizes=True, **labels, **download)
+
+
+def knows_labels(pretrained_model_name_or_path: str | None, id2label: dict[int, str]) -> bool:
+    """Tell whether a checkpoint already answers with these labels, so that it need not learn them."""
+    if pretrained_model_name_or_path is None or _model_type(pretrained_model_name_or_path, {}) is None:
+        return False
+    config = AutoConfig.from_pretrained(pretrained_model_name_or_path)
+    return set(config.id2label.values()) == set(id2label.values())
+
+
+def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification:
+    """Copy a FastAST into transformers' own AST, which merges nothing.
+
+    Args:
+        model: any FastAST.
+
+    Returns:
+        An AST with the same weights and labels, in evaluation mode.
+    """
+    own = ASTConfig().to_dict().keys() - {"architectures", "model_type"}
+    fields = {name: value for name, value in model.config.to_dict().items() if name in own}
+    config = ASTConfig(**fields)
+    config._attn_implementation = model.config._attn_implementation
+    ast: Any = ASTForAudioClassification(config)
+    ast.load_state_dict(model.state_dict())
+    return ast.to(model.device).eval()
+
+
+def _model_type(path: str, download: dict[str, Any]) -> str | None:
+    """Read a checkpoint's model type; None if it has no config.json, as EfficientAT and timm were released."""
+    if cached_file(path, "config.json", _raise_exceptions_for_missing_entries=False, **download) is None:
+        return None
+    return PreTrainedConfig.get_config_dict(path, **download)[0].get("model_type")

@@ -1,0 +1,87 @@
+"""Text that came from outside, made safe to stand in a Markdown page that the world sees."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+# A slash after a letter, a dot or a slash belongs to `and/or`, `user/model`, `./runs` or a URL: no machine's path.
+_MACHINE_PATH = re.compile(
+    r"""(?<![\w/.~<]) (?:file://)? (?: [A-Za-z]:[/\\] | (?<!:(?=//))/ )  # where an absolute path begins
+        (?: [^\s/\\"'`|,;]+ [/\\]+ )* [^\s/\\"'`|,;]+ [/\\]?            # its parts""",
+    re.VERBOSE,
+)
+_MARKDOWN_PUNCTUATION = re.compile(r"([\\`*_\[\]|~$])")
+
+
+def without_machine_paths(text: str) -> str:
+    """Shorten each absolute path in a text to its last part.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text; URLs, relative paths and Hub names are left as they are.
+
+    Example:
+        >>> without_machine_paths("--data_dir /srv/sounds/esc10 --model MIT/ast https://hf.co/MIT/ast")
+        '--data_dir esc10 --model MIT/ast https://hf.co/MIT/ast'
+    """
+    return _MACHINE_PATH.sub(lambda match: re.split(r"[/\\]", match[0].rstrip("/\\"))[-1], text)
+
+
+def escape_markdown(value: object) -> str:
+    r"""Write a value as one line of Markdown that shows it as it is, without paths of the machine.
+
+    It is for the middle of a line or a table's cell: what is markup only at the start of a line stays.
+
+    Args:
+        value: Anything; its `str` is shown.
+
+    Returns:
+        Text without line breaks, Markdown and HTML markup.
+
+    Example:
+        >>> escape_markdown("dog_bark | <b>")
+        'dog\\_bark \\| &lt;b&gt;'
+    """
+    line = " ".join(without_machine_paths(str(value)).split())
+    return html.escape(_MARKDOWN_PUNCTUATION.sub(r"\\\1", line), quote=False)
+
+
+def code_block(text: str, language: str = "") -> str:
+    """Fence a text so that nothing inside can end the block, without paths of the machine.
+
+    Args:
+        text: The content, shown as it is.
+        language: What the block is highlighted as.
+
+    Returns:
+        The lines of the block, without a line break at the end.
+    """
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{without_machine_paths(text).strip()}\n{fence}"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Write a table as GitHub and the Hub show it: the first column to the left, numbers to the right.
+
+    Args:
+        header: One title per column.
+        rows: One value per column each; every value is escaped.
+
+    Returns:
+        The lines of the table, without a line break at the end.
+
+    Example:
+        >>> print(markdown_table(["model", "clips/s"], [["AST", "4.0"]]))
+        | model | clips/s |
+        |---|---:|
+        | AST | 4.0 |
+    """
+    lines = [[escape_markdown(value) for value in line] for line in (header, *rows)]
+    alignment = "|".join(["", "---", *["---:"] * (len(header) - 1), ""])
+    text = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([text[0], alignment, *text[1:]])

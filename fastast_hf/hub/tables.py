@@ -1,0 +1,167 @@
+"""Results as Markdown: the table of models, where it was measured, and the blocks of a page that hold both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
+from fastast_hf.hub.results import MODEL_NAMES, load_results
+
+_START = re.compile(r"<!-- results:(.*?) -->")
+_BLOCK = re.compile(r"(?P<start><!-- results:(?P<name>.*?) -->)(?P<body>.*?)(?P<end><!-- /results -->)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NOT_MEASURED = "-"
+
+_COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str | None]], ...] = (
+    ("Parameters", lambda model, row: _format(model.get("num_parameters"), "{:,.0f}")),
+    ("Accuracy", lambda model, row: _format((model.get("metrics") or {}).get("accuracy"), "{:.2%}")),
+    ("mAP", lambda model, row: _format((model.get("metrics") or {}).get("map"), "{:.3f}")),
+    ("Clips/s", lambda model, row: _format(row.get("clips_per_second"), "{:.2f}")),
+    ("Speed-up", lambda model, row: _format(row.get("speed_up"), "{:.2f}x")),
+    ("GMACs/clip", lambda model, row: _format(row.get("gmacs_per_clip"), "{:.2f}")),
+    ("Training", lambda model, row: _format(model.get("train_seconds"), "{:.0f} s")),
+)
+
+
+def models_table(results: Mapping[str, Any]) -> str:
+    """Write the table of teacher, AST and FastAST; a dash stands for what was not measured.
+
+    Args:
+        results: Checked results, see `fastast_hf.hub.results`.
+
+    Returns:
+        A Markdown table. Columns without any number are left out.
+    """
+    rows = results["benchmark"]["rows"]
+    names = [name for name in MODEL_NAMES if name in results["models"] or name in rows]
+    columns = {
+        title: [cell(results["models"].get(name, {}), rows.get(name, {})) for name in names]
+        for title, cell in _COLUMNS
+    }
+    measured = {title: cells for title, cells in columns.items() if any(cell is not None for cell in cells)}
+    lines = zip([MODEL_NAMES[name] for name in names], *measured.values(), strict=True)
+    return markdown_table(["Model", *measured], [[cell or _NOT_MEASURED for cell in line] for line in lines])
+
+
+def data_line(results: Mapping[str, Any]) -> str:
+    """Say on which data the metrics were computed.
+
+    Args:
+        results: Checked results.
+
+    Returns:
+        One line of Markdown.
+    """
+    data = results["data"]
+    part = next((f"{field} {data[field]}" for field in ("eval_fold", "split_column") if data.get(field)), None)
+    where = f" ({escape_markdown(part.replace('_', ' '))})" if part else ""
+    return (
+        f"Accuracy and mAP: {escape_markdown(data['name'])}{where}, {data['num_eval']:,} clips, "
+        f"after training on {data['num_train']:,} others."
+    )
+
+
+def conditions_line(results: Mapping[str, Any]) -> str:
+    """Say under which conditions the speed was measured: input, dtype, hardware, versions and date.
+
+    Args:
+        results: Checked results.
+
+    Returns:
+        One line of Markdown.
+    """
+    benchmark = results["benchmark"]
+    hardware = results["environment"]["hardware"]
+    processor = " and ".join(str(hardware[part]) for part in ("gpu", "cpu") if hardware.get(part))
+    counts = ", ".join(f"{hardware[part]} {part}" for part in ("cores", "threads") if hardware.get(part))
+    versions = ", ".join(f"{name} {version}" for name, version in results["environment"]["versions"].items())
+    conditions = [
+        f"batch {benchmark['batch_size']}",
+        f"{benchmark['num_frames']:,} frames",
+        benchmark["dtype"],
+        *filter(None, [processor, counts, versions]),
+        results["date"],
+    ]
+    return f"Speed: all models in one run, in turns, {escape_markdown('; '.join(conditions))}."
+
+
+def results_block(results: Mapping[str, Any]) -> str:
+    """Write everything a reader needs to judge and repeat the numbers: table, data, conditions, command.
+
+    Args:
+        results: Checked results.
+
+    Returns:
+        Markdown paragraphs.
+    """
+    return "\n\n".join(
+        [models_table(results), data_line(results), conditions_line(results), code_block(results["command"], "bash")]
+    )
+
+
+def render_results(text: str, results_dir: Path | str) -> str:
+    """Replace what stands between `<!-- results:NAME -->` and `<!-- /results -->` by the tables of NAME.json.
+
+    Args:
+        text: A Markdown page with any number of such blocks.
+        results_dir: The folder of the JSON files.
+
+    Returns:
+        The page. Rendering it again changes nothing.
+
+    Raises:
+        ValueError: If a marker is left open or closes nothing, if a NAME is no plain file name, or if results do not
+            fit their schema.
+        FileNotFoundError: If there is no file for a NAME.
+
+    Example:
+        >>> render_results("A page without numbers.", ".")
+        'A page without numbers.'
+    """
+    _check_markers(text)
+
+    def render(match: re.Match[str]) -> str:
+        return f"{match['start']}\n{_block_of(match['name'], Path(results_dir))}\n{match['end']}"
+
+    return _BLOCK.sub(render, text)
+
+
+def _check_markers(text: str) -> None:
+    """Refuse markers out of order, which would swallow the text between two blocks."""
+    outside = _BLOCK.sub("", text)
+    unclosed = _START.search(outside) or next(
+        filter(None, (_START.search(m["body"]) for m in _BLOCK.finditer(text))), None
+    )
+    if unclosed:
+        raise ValueError(
+            f"`{unclosed[0]}` must be closed, got no marker for it. Write `<!-- /results -->` where the block ends."
+        )
+    if "<!-- /results -->" in outside:
+        raise ValueError(
+            "`<!-- /results -->` must close a block, got none open. Write `<!-- results:NAME -->` where it begins."
+        )
+
+
+def _block_of(name: str, results_dir: Path) -> str:
+    """Render the results of one name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"`results:NAME` must name a file of the results folder, got {name!r}. Use letters and digits."
+        )
+    path = results_dir / f"{name}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in results_dir.glob("*.json"))) or "none"
+        raise FileNotFoundError(
+            f"`results:{name}` must name a results file, got no {path.name}. Run what writes it; there are: {known}."
+        )
+    block = results_block(load_results(path))
+    if "<!--" in block:
+        raise ValueError(f"`{path.name}` must hold no HTML comment, got one in its command. Rename the argument.")
+    return block
+
+
+def _format(value: float | None, template: str) -> str | None:
+    return None if value is None else template.format(value)

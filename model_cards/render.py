@@ -1,0 +1,38 @@
+"""Render the numbers in README.md and CHANGELOG.md from model_cards/results; with --check only say what is stale."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastast_hf.hub.tables import render_results
+
+PAGES = ("README.md", "CHANGELOG.md")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Render every page, and return 1 if --check found a stale one."""
+    root = Path(__file__).resolve().parents[1]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is stale")
+    parser.add_argument("--root", type=Path, default=root, help="the folder of the pages and of model_cards/results")
+    arguments = parser.parse_args(argv)
+    stale = []
+    for page in PAGES:
+        path = arguments.root / page
+        text = path.read_text(encoding="utf-8")
+        rendered = render_results(text, arguments.root / "model_cards" / "results")
+        if rendered == text:
+            continue
+        stale.append(page)
+        if not arguments.check:
+            path.write_text(rendered, encoding="utf-8")
+    verb = "stale" if arguments.check else "rendered"
+    print(f"{verb}: {', '.join(stale) or 'none'}")
+    return 1 if stale and arguments.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+import soxr
+import torch
+from huggingface_hub.errors import StrictDataclassFieldValidationError
+from torch.utils.data import Dataset
+from transformers import ASTFeatureExtractor, Trainer, TrainingArguments
+
+from fastast_hf.distillation.efficientat import EfficientATConfig, EfficientATForAudioClassification
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+RELEASED = SHARED / "models" / "efficientat_mn04_as"
+ESC10 = SHARED / "data" / "esc10" / "audio"
+needs_released = pytest.mark.skipif(not RELEASED.is_dir(), reason=f"the released weights are not at {RELEASED}")
+needs_esc10 = pytest.mark.skipif(not ESC10.is_dir(), reason=f"ESC-10 is not at {ESC10}")
+
+
+def tiny_model(**fields):
+    torch.manual_seed(0)
+    fields = {"width_multiplier": 0.1, "num_labels": 3, "problem_type": "single_label_classification"} | fields
+    return EfficientATForAudioClassification(EfficientATConfig(**fields)).eval()
+
+
+@needs_released
+def test_released_weights_load_without_a_config():
+    model, loading = EfficientATForAudioClassification.from_pretrained(RELEASED, output_loading_info=True)
+    assert not any(loading.values())
+    assert sum(parameter.numel() for parameter in model.parameters()) == 983_599
+    assert model.config.width_multiplier == 0.4
+    assert model.config.problem_type == "multi_label_classification"
+    labels = json.loads((RELEASED / "audioset_labels.json").read_text())
+    assert [model.config.id2label[index] for index in range(527)] == labels
+    assert all(model.config.label2id[label] == index for index, label in enumerate(labels))
+
+
+@needs_released
+@needs_esc10
+@pytest.mark.filterwarnings("ignore:At least one mel filter")  # AST's own filter bank, without torchaudio
+@pytest.mark.parametrize(
+    ("file_name", "label"),
+    [
+        ("dog_bark/1-100032-A.ogg", "Dog"),
+        ("rooster/1-26806-A.ogg", "Crowing, cock-a-doodle-doo"),
+        ("chainsaw/1-116765-A.ogg", "Chainsaw"),
+        ("helicopter/1-172649-B.ogg", "Helicopter"),
+    ],
+)
+def test_released_weights_know_real_sounds(file_name, label):
+    waveform, sampling_rate = soundfile.read(ESC10 / file_name, dtype="float32")
+    waveform = soxr.resample(waveform, sampling_rate, 16_000)
+    features = ASTFeatureExtractor(max_length=512)(waveform, sampling_rate=16_000, return_tensors="pt")
+    model = EfficientATForAudioClassification.from_pretrained(RELEASED)
+    with torch.no_grad():
+        best = model(**features).logits[0].topk(5).indices
+    assert label in [model.config.id2label[int(index)] for index in best]
+
+
+@needs_released
+def test_new_head_for_other_labels():
+    names = ["cat", "dog", "owl"]
+    model, loading = EfficientATForAudioClassification.from_pretrained(
+        RELEASED,
+        num_labels=3,
+        id2label=dict(enumerate(names)),
+        label2id={name: index for index, name in enumerate(names)},
+        problem_type="single_label_classification",
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    assert {key for key, *_ in loading["mismatched_keys"]} == {"classifier.5.weight", "classifier.5.bias"}
+    assert not loading["missing_keys"]
+    assert model.config.id2label == dict(enumerate(names))
+    assert model.config.problem_type == "single_label_classification"
+    released = EfficientATForAudioClassification.from_pretrained(RELEASED)
+    assert torch.equal(model.classifier[2].weight, released.classifier[2].weight)
+
+
+@pytest.mark.parametrize("width_multiplier", [0.1, 0.4, 0.5, 1.0])
+def test_round_trip(tmp_path, width_multiplier):
+    model = tiny_model(width_multiplier=width_multiplier)
+    model.save_pretrained(tmp_path)
+    loaded, loading = EfficientATForAudioClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(loading.values())
+    assert loaded.config.width_multiplier == width_multiplier
+    assert loaded.config.problem_type == "single_label_classification"
+    input_values = torch.randn(2, 40, 32)
+    assert torch.equal(loaded(input_values).logits, model(input_values).logits)
+
+
+def test_weights_alone_tell_width_and_number_of_labels(tmp_path):
+    model = tiny_model(width_multiplier=0.5, num_labels=4)
+    model.save_pretrained(tmp_path)
+    (tmp_path / "config.json").unlink()
+    config = EfficientATConfig.from_pretrained(tmp_path)
+    assert config.width_multiplier == 0.5
+    assert config.id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2", 3: "LABEL_3"}
+    assert config.problem_type == "multi_label_classification"
+    assert EfficientATConfig.from_pretrained(tmp_path, num_labels=2).id2label == {0: "LABEL_0", 1: "LABEL_1"}
+
+
+def test_channels_at_width_1_are_mobilenet_v3s():
+    model = tiny_model(width_multiplier=1.0)
+    outputs = [layer.block[-1][0].out_channels for layer in model.features[1:-1]]
+    assert outputs == [16, 24, 24, 40, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160, 160]
+    assert model.classifier[2].in_features == 960
+    assert model.classifier[2].out_features == 1280
+
+
+def test_any_length_and_no_dependence_between_clips():
+    model = tiny_model()
+    for num_frames in (1, 33, 100):
+        input_values = torch.randn(3, num_frames, 32)
+        logits = model(input_values).logits
+        assert logits.shape == (3, 3)
+        alone = torch.cat([model(clip[None]).logits for clip in input_values])
+        torch.testing.assert_close(logits, alone)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dtype_of_the_weights_decides(tmp_path, dtype):
+    tiny_model().save_pretrained(tmp_path)
+    model = EfficientATForAudioClassification.from_pretrained(tmp_path, dtype=dtype)
+    assert model(torch.randn(1, 40, 32)).logits.dtype == dtype
+
+
+def test_loss_is_the_one_of_the_problem_type():
+    input_values, labels = torch.randn(2, 40, 32), torch.tensor([0, 2])
+    output = tiny_model()(input_values, labels=labels)
+    assert torch.equal(output.loss, torch.nn.functional.cross_entropy(output.logits, labels))
+    many_labels = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    output = tiny_model(problem_type="multi_label_classification")(input_values, labels=many_labels)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(output.logits, many_labels)
+    assert torch.equal(output.loss, expected)
+    assert isinstance(tiny_model()(input_values, return_dict=False), tuple)
+
+
+class Tones(Dataset):
+    """Spectrograms of noise with one loud band, whose place is the label."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(index)
+        input_values = 0.1 * torch.randn(32, 32, generator=generator)
+        input_values[:, 10 * (index % 3) : 10 * (index % 3) + 8] += 1
+        return {"input_values": input_values, "labels": index % 3}
+
+
+def test_stock_trainer_trains_it(tmp_path):
+    model = tiny_model(classifier_dropout=0.0, batch_norm_momentum=0.1)
+    arguments = TrainingArguments(
+        tmp_path,
+        max_steps=20,
+        per_device_train_batch_size=12,
+        learning_rate=3e-3,
+        logging_steps=1,
+        save_strategy="no",
+        disable_tqdm=True,
+        use_cpu=True,
+    )
+    trainer = Trainer(model, arguments, train_dataset=Tones())
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("width_multiplier", [0.0, -0.4])
+def test_width_multiplier_outside_its_range(width_multiplier):
+    with pytest.raises(ValueError, match=r"`width_multiplier` must be above 0, got .* Released networks have"):
+        EfficientATConfig(width_multiplier=width_multiplier)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+def test_classifier_dropout_outside_its_range(dropout):
+    with pytest.raises(ValueError, match=r"`classifier_dropout` must be in \[0, 1\), got .* Use 0 for no dropout"):
+        EfficientATConfig(classifier_dropout=dropout)
+
+
+def test_field_of_another_type():
+    with pytest.raises(StrictDataclassFieldValidationError, match=r"'width_multiplier'"):
+        EfficientATConfig(width_multiplier="0.4")

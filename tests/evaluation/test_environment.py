@@ -1,0 +1,41 @@
+import json
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+import torch
+
+from fastast_hf.evaluation.environment import command_line, environment
+from fastast_hf.version import __version__
+
+
+def test_environment_says_what_a_reader_needs_and_is_json(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bench.py", "--repeats", "3"])
+    described = json.loads(json.dumps(environment(dtype=torch.bfloat16)))
+    assert set(described) == {"hardware", "versions", "dtype", "date", "command"}
+    assert described["hardware"]["cpu"]
+    assert described["hardware"]["cores"] >= 1
+    assert described["hardware"]["threads"] == torch.get_num_threads()
+    assert described["hardware"]["gpu"] is None
+    assert described["versions"]["fastast_hf"] == __version__
+    assert described["versions"]["torch"] == torch.__version__
+    assert described["dtype"] == "bfloat16"
+    assert date.fromisoformat(described["date"])
+    assert described["command"] == "bench.py --repeats 3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--data_dir", "/srv/sounds/esc10"], "--data_dir esc10"),
+        (["--data_dir=/srv/sounds/esc10/"], "--data_dir=esc10"),
+        (["--model", "MIT/ast", "../shared/data", "runs/one"], "--model MIT/ast ../shared/data runs/one"),
+        (["--out", str(Path.cwd() / "runs" / "one")], "--out runs/one"),
+        (["C:\\sounds\\esc10"], "esc10"),
+        (["--label", "two words"], "--label 'two words'"),
+        (["--learning_rate=3e-4"], "--learning_rate=3e-4"),
+    ],
+)
+def test_command_line_has_no_path_of_the_machine(arguments, expected):
+    assert command_line(["/usr/local/bin/fastast", *arguments]) == f"fastast {expected}"

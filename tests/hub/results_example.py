@@ -1,0 +1,72 @@
+"""Results as a run writes them, for the tests of this room."""
+
+import copy
+from typing import Any
+
+EXAMPLE: dict[str, Any] = {
+    "schema": 1,
+    "command": "distill.py --data_dir esc10 --eval_fold 1",
+    "date": "2025-01-31",
+    "environment": {
+        "hardware": {"cpu": "A Processor", "cores": 2, "threads": 2, "gpu": None, "system": "Linux x86_64"},
+        "versions": {"python": "3.11.2", "torch": "2.13.0", "transformers": "5.24.0", "fastast_hf": "0.1.0"},
+        "dtype": "float32",
+        "date": "2025-01-31",
+        "command": "distill.py --data_dir esc10 --eval_fold 1",
+    },
+    "data": {"name": "ESC-10", "num_train": 320, "num_eval": 80, "labels": ["dog", "rain"], "eval_fold": 1},
+    "training": {"epochs": 20, "learning_rate": 3e-4, "seed": 0, "merge_ratio": 0.25, "distillation_weight": 0.9},
+    "models": {
+        "teacher": {
+            "base_model": "efficientat_mn04_as",
+            "license": "mit",
+            "num_parameters": 983_000,
+            "metrics": {"accuracy": 0.9875, "map": 0.999},
+            "train_seconds": 31.0,
+        },
+        "ast": {"num_parameters": 5_500_000},
+        "fastast": {
+            "base_model": "facebook/deit-tiny-patch16-224",
+            "license": "apache-2.0",
+            "num_parameters": 5_500_000,
+            "metrics": {"accuracy": 0.9625, "map": 0.9912},
+            "train_seconds": 415.2,
+        },
+    },
+    "benchmark": {
+        "batch_size": 16,
+        "num_frames": 512,
+        "dtype": "float32",
+        "rows": {
+            "ast": {
+                "clips_per_second": 10.0,
+                "latency_ms": 1600.0,
+                "gmacs_per_clip": 4.5,
+                "speed_up": 1.0,
+                "mac_ratio": 1.0,
+            },
+            "fastast": {
+                "clips_per_second": 36.0,
+                "latency_ms": 444.4,
+                "gmacs_per_clip": 1.125,
+                "speed_up": 3.6,
+                "mac_ratio": 4.0,
+            },
+        },
+    },
+}
+
+
+def example(**changes: Any) -> dict[str, Any]:
+    """Copy the example and set fields by their dotted path, written with double underscores; None removes one."""
+    results = copy.deepcopy(EXAMPLE)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        target = results
+        for key in parents:
+            target = target[key]
+        if value is None:
+            del target[last]
+        else:
+            target[last] = value
+    return results

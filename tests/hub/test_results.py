@@ -1,0 +1,68 @@
+import json
+
+import pytest
+
+from fastast_hf.hub.results import check_results, load_results
+from tests.hub.results_example import example
+
+
+def test_example_is_valid_and_survives_json(tmp_path):
+    path = tmp_path / "esc10.json"
+    path.write_text(json.dumps(example()))
+    assert load_results(path) == example()
+
+
+def test_ast_and_teacher_may_be_absent():
+    check_results(example(models__ast=None, models__teacher=None, benchmark__rows__ast=None))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 2}, r"`schema` must be 1, got 2\."),
+        ({"command": None}, r"`command` must be given, got nothing\."),
+        ({"data__num_eval": None}, r"`data\.num_eval` must be given, got nothing\."),
+        ({"data__num_eval": "80"}, r"`data\.num_eval` must be of type int, got '80'\."),
+        ({"data__num_eval": True}, r"`data\.num_eval` must be of type int, got True\."),
+        ({"environment": "here"}, r"`environment\.hardware` must be given, got nothing\."),
+        ({"date": "yesterday"}, r"`date` must be an ISO 8601 date, got 'yesterday'\."),
+        ({"models__student": {}}, r"`models` must hold dictionaries named teacher, ast, fastast, got 'student'\."),
+        ({"models__fastast": None}, r"`models\.fastast` must be given, got nothing\."),
+        ({"benchmark__rows__onnx": {}}, r"`benchmark\.rows` must hold dictionaries named .*, got 'onnx'\."),
+        (
+            {"models__fastast__metrics__accuracy": 96.25},
+            r"`models\.fastast\.metrics\.accuracy` must lie in \[0, 1\], got",
+        ),
+        (
+            {"models__fastast__metrics__map": float("nan")},
+            r"`models\.fastast\.metrics\.map` must be a finite number, got",
+        ),
+        (
+            {"models__ast__train_seconds": "long"},
+            r"`models\.ast\.train_seconds` must be a finite number, got 'long'\.",
+        ),
+        (
+            {"benchmark__rows__ast__latency_ms": None},
+            r"`benchmark\.rows\.ast\.latency_ms` must be a finite number, got None",
+        ),
+        (
+            {"benchmark__rows__ast__mac_ratio": "4x"},
+            r"`benchmark\.rows\.ast\.mac_ratio` must be a finite number, got '4x'",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        check_results(example(**changes))
+
+
+def test_results_must_be_a_dictionary():
+    with pytest.raises(ValueError, match=r"`schema` must be 1, got 'list'\."):
+        check_results([])
+
+
+def test_file_must_be_json(tmp_path):
+    path = tmp_path / "broken.json"
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"`broken\.json` must be JSON, got: Expecting property name"):
+        load_results(path)
