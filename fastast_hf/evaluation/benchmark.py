@@ -4,8 +4,6 @@ A machine drifts: it warms up, and others use it. So the models take turns, call
 is a ratio between models that met the same drift.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

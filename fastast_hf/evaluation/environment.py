@@ -1,7 +1,5 @@
 """Where a number was measured: hardware, versions, date and command."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shlex

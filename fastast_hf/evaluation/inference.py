@@ -1,7 +1,5 @@
 """Run models as they run in use: eval mode, no gradients."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Multiply-accumulates of one forward pass, counted while it runs."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel

@@ -1,17 +1,17 @@
 """What a run tells of its student beside the metrics: speed against the unmerged AST, and how the answers agree."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel
+from transformers import ASTForAudioClassification, PreTrainedModel
 
-from fastast_hf.evaluation import agreement, compare_throughput
+from fastast_hf.evaluation import ThroughputResult, agreement, compare_throughput
 from fastast_hf.experiment.arguments import ComparisonArguments
 from fastast_hf.experiment.start import stock_ast
 from fastast_hf.experiment.task import Task
-from fastast_hf.model import FastASTForAudioClassification
+from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 
 
 def measure_speed(
@@ -38,6 +38,35 @@ def measure_speed(
         "dtype": str(student.dtype).removeprefix("torch."),
         "rows": {name: result.to_dict() for name, result in results.items()},
     }
+
+
+def compare_schedules(
+    ast: ASTForAudioClassification,
+    input_values: torch.Tensor,
+    schedules: Mapping[str, Mapping[str, Any]],
+    *,
+    repeats: int,
+) -> dict[str, ThroughputResult]:
+    """Measure an AST and the same weights at several merge schedules, side by side in one run.
+
+    Args:
+        ast: the baseline, stock or FastAST.
+        input_values: one batch (batch, frames, mels).
+        schedules: merging fields of a [`FastASTConfig`] by the name of their row.
+        repeats: timed passes of each.
+
+    Returns:
+        One result a row; the baseline's is named "AST".
+    """
+    models: dict[str, Any] = {"AST": ast}
+    for name, fields in schedules.items():
+        config = FastASTConfig(**{**ast.config.to_dict(), **fields})
+        config._attn_implementation = ast.config._attn_implementation
+        with torch.device("meta"):
+            fast = FastASTForAudioClassification(config)
+        fast.load_state_dict(ast.state_dict(), assign=True)  # the weights are shared
+        models[name] = fast.eval()
+    return compare_throughput(models, input_values, repeats=repeats)
 
 
 def describe_merging(student: FastASTForAudioClassification, task: Task, *, batch_size: int = 16) -> dict[str, Any]:

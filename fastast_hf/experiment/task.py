@@ -87,12 +87,8 @@ def open_feature_extractor(arguments: ModelArguments) -> FastASTFeatureExtractor
     """
     fields: dict[str, Any] = {} if arguments.max_length is None else {"max_length": arguments.max_length}
     path, download = arguments.model_name_or_path, arguments.download_options()
-    if path is not None and cached_file(
-        path, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False, **download
-    ):
-        # a ViT has a preprocessor_config.json too, for images
-        if "num_mel_bins" in FastASTFeatureExtractor.get_feature_extractor_dict(path, **download)[0]:
-            return FastASTFeatureExtractor.from_pretrained(path, **fields, **download)
+    if path is not None and _has_audio_features(path, download):
+        return FastASTFeatureExtractor.from_pretrained(path, **fields, **download)
     if arguments.config_name is not None:
         config = FastASTConfig.from_pretrained(arguments.config_name)
         fields = {"max_length": config.max_length, "num_mel_bins": config.num_mel_bins} | fields
@@ -118,6 +114,13 @@ def describe_data(arguments: DataArguments, task: Task) -> dict[str, Any]:
         **({"id": arguments.dataset_name} if arguments.dataset_name else {}),
         **{name: value for name, value in division.items() if value is not None},
     }
+
+
+def _has_audio_features(path: str, download: dict[str, Any]) -> bool:
+    """Tell a spectrogram's preprocessor_config.json from none, and from an image's, which a ViT has."""
+    if cached_file(path, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False, **download) is None:
+        return False
+    return "num_mel_bins" in FastASTFeatureExtractor.get_feature_extractor_dict(path, **download)[0]
 
 
 def _folder_name(folder: Path) -> str:

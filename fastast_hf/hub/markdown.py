@@ -1,7 +1,5 @@
 """Text that came from outside, made safe to stand in a Markdown page that the world sees."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The card of a trained model, `README.md` in its Hub folder, rendered from the results of its run."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -13,10 +13,9 @@ models       fastast, and if they apply teacher and ast, each with any of:
 benchmark    batch_size, num_frames, dtype, rows {model: {clips_per_second, latency_ms, speed_up, gmacs_per_clip,
              and if it applies mac_ratio}}
 ```
-More fields than these do no harm.
+More fields than these do no harm. A file of speed alone has `"kind": "speed"`, `model`, the name of what was measured,
+instead of data, training and models, and rows of any name in its benchmark.
 """
-
-from __future__ import annotations
 
 import json
 import math
@@ -36,6 +35,12 @@ _REQUIRED: dict[str, type] = {
     "date": str,
     "environment.hardware": dict,
     "environment.versions": dict,
+    "benchmark.batch_size": int,
+    "benchmark.num_frames": int,
+    "benchmark.dtype": str,
+    "benchmark.rows": dict,
+}
+_REQUIRED_OF_A_RUN: dict[str, type] = {
     "data.name": str,
     "data.num_train": int,
     "data.num_eval": int,
@@ -43,12 +48,9 @@ _REQUIRED: dict[str, type] = {
     "training": dict,
     "models": dict,
     "models.fastast": dict,
-    "benchmark.batch_size": int,
-    "benchmark.num_frames": int,
-    "benchmark.dtype": str,
-    "benchmark.rows": dict,
 }
 _ROW_FIELDS = ("clips_per_second", "latency_ms", "speed_up", "gmacs_per_clip")
+_RATIO_FIELDS = {"mac_ratio", "share_of_mac_ratio"}
 
 
 def load_results(path: Path | str) -> dict[str, Any]:
@@ -85,15 +87,22 @@ def check_results(results: Mapping[str, Any]) -> None:
     if not isinstance(results, Mapping) or results.get("schema") != SCHEMA:
         found = results.get("schema") if isinstance(results, Mapping) else type(results).__name__
         raise ValueError(f"`schema` must be {SCHEMA}, got {found!r}. Run the command again with this version.")
-    for path, expected in _REQUIRED.items():
+    of_its_kind = {"model": str} if is_speed(results) else _REQUIRED_OF_A_RUN
+    for path, expected in (_REQUIRED | of_its_kind).items():
         _check_field(results, path, expected)
     _check_date(results["date"])
-    _check_names("models", results["models"])
-    _check_names("benchmark.rows", results["benchmark"]["rows"])
-    for name, model in results["models"].items():
-        _check_model(f"models.{name}", model)
+    if not is_speed(results):
+        _check_names("models", results["models"])
+        _check_names("benchmark.rows", results["benchmark"]["rows"])
+        for name, model in results["models"].items():
+            _check_model(f"models.{name}", model)
     for name, row in results["benchmark"]["rows"].items():
-        _check_numbers(f"benchmark.rows.{name}", row, (*_ROW_FIELDS, *({"mac_ratio"} & row.keys())))
+        _check_numbers(f"benchmark.rows.{name}", row, (*_ROW_FIELDS, *(_RATIO_FIELDS & row.keys())))
+
+
+def is_speed(results: Mapping[str, Any]) -> bool:
+    """Tell results of speed alone from those of a run."""
+    return results.get("kind") == "speed"
 
 
 def _check_field(results: Mapping[str, Any], path: str, expected: type) -> None:

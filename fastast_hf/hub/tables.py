@@ -1,14 +1,12 @@
 """Results as Markdown: the table of models, where it was measured, and the blocks of a page that hold both."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
-from fastast_hf.hub.results import MODEL_NAMES, load_results
+from fastast_hf.hub.results import MODEL_NAMES, is_speed, load_results
 
 _START = re.compile(r"<!-- results:(.*?) -->")
 _BLOCK = re.compile(r"(?P<start><!-- results:(?P<name>.*?) -->)(?P<body>.*?)(?P<end><!-- /results -->)", re.DOTALL)
@@ -44,6 +42,28 @@ def models_table(results: Mapping[str, Any]) -> str:
     measured = {title: cells for title, cells in columns.items() if any(cell is not None for cell in cells)}
     lines = zip([MODEL_NAMES[name] for name in names], *measured.values(), strict=True)
     return markdown_table(["Model", *measured], [[cell or _NOT_MEASURED for cell in line] for line in lines])
+
+
+def speed_table(results: Mapping[str, Any]) -> str:
+    """Write the table of speeds, and how much of the saved work became saved time.
+
+    Args:
+        results: Checked results of speed alone.
+
+    Returns:
+        A Markdown table.
+    """
+    lines = [
+        [
+            name,
+            f"{row['latency_ms']:,.0f} ms",
+            f"{row['speed_up']:.2f}x",
+            _format(row.get("mac_ratio"), "{:.2f}x") or _NOT_MEASURED,
+            _format(row.get("share_of_mac_ratio"), "{:.2f}") or _NOT_MEASURED,
+        ]
+        for name, row in results["benchmark"]["rows"].items()
+    ]
+    return markdown_table([results["model"], "Latency", "Speed-up", "MAC ratio", "Share reached"], lines)
 
 
 def data_line(results: Mapping[str, Any]) -> str:
@@ -97,9 +117,8 @@ def results_block(results: Mapping[str, Any]) -> str:
     Returns:
         Markdown paragraphs.
     """
-    return "\n\n".join(
-        [models_table(results), data_line(results), conditions_line(results), code_block(results["command"], "bash")]
-    )
+    what = [speed_table(results)] if is_speed(results) else [models_table(results), data_line(results)]
+    return "\n\n".join([*what, conditions_line(results), code_block(results["command"], "bash")])
 
 
 def render_results(text: str, results_dir: Path | str) -> str:

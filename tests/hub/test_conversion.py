@@ -62,7 +62,7 @@ def test_distilled_deit_keeps_its_own_distillation_token(tmp_path):
 
 
 def test_the_model_fits_what_stock_ast_expects(vit_folder):
-    folder, vit = vit_folder
+    _, vit = vit_folder
     state = vision_transformer_to_ast(
         {name: tensor for name, tensor in vit.items() if not name.startswith("pooler.")}, patch_grid=(12, 5)
     )

@@ -1,0 +1,329 @@
+"""The one way from sound to features and labels: a folder or a Hub data set becomes `input_values` and `labels`.
+
+`load_audio_dataset` finds the clips, their labels and the two parts, train and eval; `extract_features` turns a part
+into what a Trainer reads. Both stand on Hugging Face `datasets`, whose cache makes the second run fast.
+"""
+
+import glob
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from datasets import (
+    Array2D,
+    Audio,
+    ClassLabel,
+    Dataset,
+    DatasetDict,
+    Features,
+    List,
+    Value,
+    concatenate_datasets,
+    load_dataset,
+)
+from datasets.exceptions import DatasetGenerationError
+from datasets.fingerprint import Hasher
+
+from fastast_hf.data.audio import load_audio
+from fastast_hf.data.labels import encode_labels, label_names, multi_hot, problem_type
+
+METADATA_READERS = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "parquet"}
+"""Metadata files of an audiofolder, and the `datasets` builder that reads each."""
+
+FEATURES_VERSION = 1
+"""Raise it when decoding or resampling changes, so that cached features are computed again."""
+
+
+class SpectrogramFeatureExtractor(Protocol):
+    """What `extract_features` needs of a feature extractor: AST's has it."""
+
+    sampling_rate: int
+
+    def __call__(self, raw_speech: Any, sampling_rate: int | None, return_tensors: Any) -> Mapping[str, Any]:
+        """Turn waveforms into `input_values` of shape (batch, frames, mels)."""
+
+    def to_json_string(self) -> str:
+        """Write down all settings."""
+
+
+def load_audio_dataset(
+    data_dir: str | os.PathLike[str] | None = None,
+    dataset_name: str | None = None,
+    dataset_config_name: str | None = None,
+    *,
+    eval_fold: int | str | None = None,
+    fold_column_name: str = "fold",
+    split_column: str | None = None,
+    train_split_name: str = "train",
+    eval_split_name: str | None = None,
+    audio_column_name: str = "audio",
+    label_column_name: str = "label",
+    label_delimiter: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+) -> DatasetDict:
+    """Load labelled clips as a train and an eval part.
+
+    The clips come from `data_dir`, a folder with metadata.csv (.jsonl, .parquet) whose `file_name` column holds paths
+    relative to it, or from `dataset_name`, a data set on the Hub. Labels come from the label column, never from folder
+    names. The parts are the rows of `eval_fold` against all others, or the values of `split_column`, or else the
+    splits of the data set itself. For the labels see `fastast_hf.data.labels`.
+
+    Args:
+        data_dir: Folder of sound files with a metadata file. It is only read.
+        dataset_name: Data set on the Hub or on disk, as `datasets.load_dataset` takes it.
+        dataset_config_name: Configuration of that data set.
+        eval_fold: Value of the fold column that is evaluated; all other folds train.
+        fold_column_name: Column with the folds.
+        split_column: Column that names each clip's part, such as "split".
+        train_split_name: The part that trains.
+        eval_split_name: The part that evaluates. Default: the only other part.
+        audio_column_name: Column with the sounds of a named data set; a folder has `file_name` instead.
+        label_column_name: Column with the labels.
+        label_delimiter: What stands between the labels of a clip in a multi-label string column, such as ";".
+        cache_dir: Where `datasets` keeps its files. Default: its own cache.
+        revision: Version of the data set on the Hub.
+        token: Token for a private data set.
+
+    Returns:
+        Parts "train" and "eval" with the columns `audio` (`Audio(decode=False)`) and `label` (`ClassLabel`, or a list
+        of it for multi-label data); both parts have the same classes.
+
+    Raises:
+        FileNotFoundError: The folder, its metadata file or a clip does not exist.
+        ValueError: A column, fold, part or label is missing, a part is empty, or arguments contradict each other.
+    """
+    _check_arguments(data_dir, dataset_name, eval_fold, split_column)
+    if data_dir is not None:
+        parts = {train_split_name: _read_folder(Path(data_dir), audio_column_name, cache_dir)}
+    else:
+        parts = _read_named(dataset_name, dataset_config_name, cache_dir=cache_dir, revision=revision, token=token)
+
+    part_column = fold_column_name if eval_fold is not None else split_column
+    if part_column is not None:
+        parts = {"rows": concatenate_datasets(list(parts.values()))}
+    else:
+        parts = _choose_parts(parts, train_split_name, eval_split_name)
+
+    parts = _keep_columns(parts, audio_column_name, label_column_name, part_column)
+    # Labels come before the selection of rows: a column added after it copies the sounds that a Hub data set embeds.
+    parts = encode_labels(parts, label_delimiter)
+    if eval_fold is not None:
+        parts = _split_by_fold(parts["rows"], eval_fold, fold_column_name)
+    elif split_column is not None:
+        parts = _choose_parts(_group_by_value(parts["rows"], split_column), train_split_name, eval_split_name)
+
+    for name, part in parts.items():
+        if len(part) == 0:
+            raise ValueError(f"The {name} part must hold at least one clip, got none. Choose another fold or split.")
+    return DatasetDict({name: part.select_columns(["audio", "label"]) for name, part in parts.items()})
+
+
+def extract_features(
+    dataset: Dataset,
+    feature_extractor: SpectrogramFeatureExtractor,
+    *,
+    batch_size: int = 32,
+    num_proc: int | None = None,
+    desc: str = "Extracting features",
+) -> Dataset:
+    """Compute the features of every clip once, for a Trainer with `default_data_collator`.
+
+    The result is cached under a fingerprint of the clips and of the feature extractor's settings: a rerun with the
+    same sounds reads it back; a changed sound file, label or setting computes it again.
+
+    Args:
+        dataset: A part from `load_audio_dataset`.
+        feature_extractor: AST's or one like it: called with a list of float32 waveforms, `sampling_rate` and
+            `return_tensors="np"`, it gives `input_values` of one shape for clips of any length.
+        batch_size: Clips per call of the feature extractor.
+        num_proc: Processes. Default: this one.
+        desc: Text before the progress bar.
+
+    Returns:
+        Columns `input_values` (frames, mels) float32 and `labels`, int64 for one label a clip or (classes,) float32 of
+        zeros and ones for many, in torch format.
+
+    Raises:
+        ValueError: A clip cannot be read; the message names it.
+    """
+    sampling_rate = feature_extractor.sampling_rate
+    silence = [np.zeros(sampling_rate, dtype=np.float32)]
+    shape = feature_extractor(silence, sampling_rate=sampling_rate, return_tensors="np")["input_values"].shape[1:]
+    names = label_names(dataset)
+    multi_label = problem_type(dataset) == "multi_label_classification"
+    # Settings, not the extractor itself: its hash would change with anything that it caches between calls.
+    settings = [type(feature_extractor).__name__, feature_extractor.to_json_string(), FEATURES_VERSION]
+    features = dataset.map(
+        _extract_batch,
+        batched=True,
+        batch_size=batch_size,
+        writer_batch_size=batch_size,
+        fn_kwargs={"feature_extractor": feature_extractor, "num_labels": len(names) if multi_label else None},
+        remove_columns=dataset.column_names,
+        # Array2D reads back as one block; nested lists take four times as long.
+        features=Features(
+            input_values=Array2D(shape, "float32"),
+            labels=List(Value("float32"), length=len(names)) if multi_label else ClassLabel(names=names),
+        ),
+        new_fingerprint=Hasher.hash([dataset._fingerprint, *settings]),
+        num_proc=num_proc,
+        desc=desc,
+    )
+    return features.with_format("torch")
+
+
+def _extract_batch(
+    batch: dict[str, list], feature_extractor: SpectrogramFeatureExtractor, num_labels: int | None
+) -> dict[str, Any]:
+    rate = feature_extractor.sampling_rate
+    waveforms = [load_audio(sound, sampling_rate=rate) for sound in batch["audio"]]
+    values = feature_extractor(waveforms, sampling_rate=rate, return_tensors="np")["input_values"]  # (B, T, M)
+    labels = batch["label"] if num_labels is None else multi_hot(batch["label"], num_labels)
+    return {"input_values": values.astype(np.float32), "labels": labels}
+
+
+# Reading
+
+
+def _check_arguments(data_dir: Any, dataset_name: str | None, eval_fold: Any, split_column: str | None) -> None:
+    if (data_dir is None) == (dataset_name is None):
+        raise ValueError(
+            f"Exactly one of `data_dir` and `dataset_name` must be given, got {data_dir!r} and {dataset_name!r}. "
+            "Pass a folder with metadata.csv, or the name of a data set."
+        )
+    if eval_fold is not None and split_column is not None:
+        raise ValueError(
+            f"`eval_fold` and `split_column` must not be given together, got {eval_fold!r} and {split_column!r}. "
+            "Keep the one that says which clips to evaluate on."
+        )
+    if data_dir is not None and eval_fold is None and split_column is None:
+        raise ValueError(
+            "`eval_fold` or `split_column` must be given with `data_dir`, got neither. "
+            "Say which clips to evaluate on, for example eval_fold=1 or split_column='split'."
+        )
+
+
+def _read_folder(folder: Path, audio_column: str, cache_dir: Any) -> Dataset:
+    """Read an audiofolder's metadata and add the sounds as undecoded audio.
+
+    Not `load_dataset("audiofolder")`: it needs torchcodec even to store a path, and a class folder called "train" is a
+    split to it, for which it drops all other folders (ESC-50 has such a class).
+    """
+    metadata = _find_metadata(folder)
+    # A class may be called "null" or "NA", which pandas would read as missing.
+    options = {"keep_default_na": False, "na_values": [""]} if metadata.suffix == ".csv" else {}
+    reader = METADATA_READERS[metadata.name]
+    try:
+        # Escaped, since `datasets` takes paths for patterns.
+        dataset = load_dataset(
+            reader, data_files=glob.escape(str(metadata)), split="train", cache_dir=cache_dir, **options
+        )
+    except ValueError as error:
+        if "corresponds to no data" not in str(error):
+            raise
+        raise ValueError(
+            f"`data_dir` must hold at least one clip, got {str(metadata)!r} without rows. Add a row for each file."
+        ) from error
+    _check_column(dataset, "file_name", str(metadata))
+    paths = [folder.absolute() / name for name in dataset["file_name"]]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"`file_name` must name files in {str(folder)!r}, got {len(missing)} of {len(paths)} that do not exist, "
+            f"first {missing[0]!r}. Copy them there or remove their rows from {metadata.name}."
+        )
+    stats = {str(path): path.stat() for path in [metadata.absolute(), *paths]}
+    versions = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()]
+    return dataset.add_column(audio_column, [str(path) for path in paths], new_fingerprint=Hasher.hash(versions))
+
+
+def _find_metadata(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"`data_dir` must be an existing folder, got {str(folder)!r}. Check the path.")
+    for name in METADATA_READERS:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"`data_dir` must hold a metadata file, got {str(folder)!r} without one. "
+        "Write a metadata.csv with the columns file_name, label and fold or split."
+    )
+
+
+def _read_named(name: str | None, config_name: str | None, **kwargs: Any) -> dict[str, Dataset]:
+    try:
+        return dict(load_dataset(name, config_name, **kwargs))
+    except DatasetGenerationError as error:
+        if "torchcodec" not in f"{error.__cause__}":
+            raise
+        raise ValueError(
+            f"`dataset_name` must be a data set that `datasets` reads without torchcodec, got {name!r}, which holds "
+            "loose sound files. Download it with `hf download --repo-type dataset` and pass the folder as `data_dir`."
+        ) from error
+
+
+def _check_column(dataset: Dataset, column: str, where: str) -> None:
+    if column not in dataset.column_names:
+        raise ValueError(
+            f"`{column}` must be a column of {where}, got the columns {dataset.column_names}. "
+            "Name the right column or add this one."
+        )
+
+
+def _keep_columns(
+    parts: dict[str, Dataset], audio_column: str, label_column: str, part_column: str | None
+) -> dict[str, Dataset]:
+    """Reduce every part to `audio` without decoding, `label`, and the column that names the parts."""
+    wanted = [audio_column, label_column] + ([part_column] if part_column else [])
+    kept = {}
+    for name, part in parts.items():
+        for column in wanted:
+            _check_column(part, column, "the data set")
+        part = part.cast_column(audio_column, Audio(decode=False)).select_columns(wanted)
+        renames = {audio_column: "audio", label_column: "label"}
+        kept[name] = part.rename_columns({old: new for old, new in renames.items() if old != new})
+    return kept
+
+
+# Parts
+
+
+def _choose_parts(parts: dict[str, Dataset], train_split_name: str, eval_split_name: str | None) -> dict[str, Dataset]:
+    """Pick the train and the eval part by name."""
+    others = sorted(set(parts) - {train_split_name})
+    if eval_split_name is None and len(others) != 1:
+        raise ValueError(
+            f"`eval_split_name` must be given unless there is one part besides {train_split_name!r}, got {others}. "
+            "Name the part to evaluate on."
+        )
+    eval_split_name = eval_split_name if eval_split_name is not None else others[0]
+    for argument, name in (("train_split_name", train_split_name), ("eval_split_name", eval_split_name)):
+        if name not in parts:
+            raise ValueError(
+                f"`{argument}` must be one of the parts {sorted(parts)}, got {name!r}. Choose one of these."
+            )
+    return {"train": parts[train_split_name], "eval": parts[eval_split_name]}
+
+
+def _split_by_fold(dataset: Dataset, eval_fold: int | str, fold_column: str) -> dict[str, Dataset]:
+    """Put one fold into the eval part and all others into the train part."""
+    folds = _group_by_value(dataset, fold_column)
+    if str(eval_fold) not in folds:
+        raise ValueError(
+            f"`eval_fold` must be one of the folds {sorted(folds)}, got {eval_fold!r}. Choose one of these."
+        )
+    is_eval = np.array([str(fold) == str(eval_fold) for fold in dataset[fold_column]])
+    return {"train": dataset.select(np.flatnonzero(~is_eval)), "eval": folds[str(eval_fold)]}
+
+
+def _group_by_value(dataset: Dataset, column: str) -> dict[str, Dataset]:
+    """Group the rows by the values of a column, as strings."""
+    rows: dict[str, list[int]] = {}
+    for row, value in enumerate(dataset[column]):
+        if value is None:
+            raise ValueError(f"`{column}` must be set for every clip, got none in row {row}. Fill it in.")
+        rows.setdefault(str(value), []).append(row)
+    return {value: dataset.select(indices) for value, indices in rows.items()}

@@ -1,0 +1,74 @@
+"""What several rooms' tests share: small models with weights that matter, real data, the log of transformers."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import ASTConfig, ASTForAudioClassification, PreTrainedModel
+
+from fastast_hf import FastASTConfig, FastASTForAudioClassification
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+ESC10 = SHARED / "data" / "esc10" / "audio"
+
+requires_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"real data and weights are not at {SHARED}")
+
+# 3 rows of 9 patches: an odd number, so that the two sides of a matching differ in length.
+TINY: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "num_mel_bins": 36,
+    "max_length": 96,
+    "id2label": {index: f"sound {index}" for index in range(5)},
+    "label2id": {f"sound {index}": index for index in range(5)},
+}
+
+
+def randomize(model: PreTrainedModel, seed: int = 0) -> PreTrainedModel:
+    """Give every parameter a value that matters; a fresh AST has zero position embeddings and special tokens."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.normal_(std=0.3, generator=generator)
+            if "layernorm" in name and name.endswith("weight"):
+                parameter.add_(1.0)
+    return model.eval()
+
+
+def tiny_config(**overrides: Any) -> FastASTConfig:
+    return FastASTConfig(**{**TINY, **overrides})
+
+
+def tiny_model(
+    model_class: type = FastASTForAudioClassification, *, attention: str = "sdpa", seed: int = 0, **overrides: Any
+) -> Any:
+    config = tiny_config(**overrides)
+    return randomize(model_class._from_config(config, attn_implementation=attention), seed)
+
+
+def tiny_ast(
+    model_class: type = ASTForAudioClassification, *, attention: str = "sdpa", seed: int = 0, **overrides: Any
+) -> Any:
+    """Build the stock model; the same seed gives the same weights as `tiny_model`."""
+    config = ASTConfig(**{**TINY, **overrides})
+    return randomize(model_class._from_config(config, attn_implementation=attention), seed)
+
+
+def tiny_input(batch_size: int = 2, *, num_frames: int = 96, seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch_size, num_frames, TINY["num_mel_bins"], generator=generator)
+
+
+@pytest.fixture
+def transformers_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Catch warnings and worse of transformers, whose logger does not propagate: caplog alone sees nothing."""
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    with caplog.at_level(logging.WARNING, logger="transformers"):
+        yield caplog
+    logger.removeHandler(caplog.handler)

@@ -1,0 +1,162 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fastast_hf.data.audio import load_audio, mix_down, resample
+
+SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
+ESC10 = SHARED_DATA / "esc10" / "audio"
+SPEECH_COMMANDS = SHARED_DATA / "speech_commands12" / "audio"
+
+
+def encode(samples, sampling_rate=16_000, **kwargs):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, sampling_rate, **{"format": "WAV", "subtype": "PCM_16", **kwargs})
+    return buffer.getvalue()
+
+
+def tone(frequency, sampling_rate, seconds=0.5):
+    return 0.5 * np.sin(2 * np.pi * frequency * np.arange(int(seconds * sampling_rate)) / sampling_rate)
+
+
+@pytest.fixture
+def wav(tmp_path):
+    path = tmp_path / "tone.wav"
+    path.write_bytes(encode(tone(440, 16_000)))
+    return path
+
+
+def test_every_kind_of_source_reads_the_same(wav):
+    expected = load_audio(wav)
+    assert expected.dtype == np.float32
+    assert expected.shape == (8_000,)
+    for source in (str(wav), wav.read_bytes(), io.BytesIO(wav.read_bytes()), {"bytes": None, "path": str(wav)}):
+        np.testing.assert_array_equal(load_audio(source), expected)
+    with wav.open("rb") as file:
+        np.testing.assert_array_equal(load_audio(file), expected)
+
+
+def test_bytes_win_over_path(wav):
+    source = {"bytes": wav.read_bytes(), "path": "inside/a/parquet/file.wav"}
+    np.testing.assert_array_equal(load_audio(source), load_audio(wav))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT"])
+def test_any_sample_type_becomes_floats_of_the_same_scale(subtype):
+    samples = tone(440, 16_000)
+    np.testing.assert_allclose(load_audio(encode(samples, subtype=subtype)), samples, atol=1e-2)
+
+
+def test_full_scale_integers_are_minus_one_to_one():
+    waveform = load_audio(encode(np.array([-32_768, 0, 32_767], dtype=np.int16)))
+    np.testing.assert_array_equal(waveform, np.float32([-1, 0, 32_767 / 32_768]))
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None), ("AIFF", None)]
+)
+def test_compressed_formats_read(container, subtype):
+    waveform = load_audio(encode(tone(440, 16_000), format=container, subtype=subtype))
+    assert waveform.shape == (8_000,)
+    assert np.abs(np.fft.rfft(waveform)).argmax() == 220  # 440 Hz at 2 Hz a bin
+
+
+def test_channels_are_averaged():
+    left, right = tone(440, 16_000), tone(1_000, 16_000)
+    waveform = load_audio(encode(np.stack([left, right], axis=1), subtype="FLOAT"))
+    np.testing.assert_allclose(waveform, (left + right) / 2, atol=1e-6)
+    np.testing.assert_array_equal(mix_down(np.float32([[1, 3], [0, -1]])), np.float32([2, -0.5]))
+
+
+@pytest.mark.parametrize("file_rate", [8_000, 22_050, 44_100, 48_000])
+def test_resampling_keeps_a_tone(file_rate):
+    waveform = load_audio(encode(tone(440, file_rate), file_rate))
+    assert waveform.dtype == np.float32
+    assert waveform.shape == (8_000,)
+    inner = slice(500, -500)  # the filter rings at both ends
+    np.testing.assert_allclose(waveform[inner], tone(440, 16_000)[inner], atol=1e-3)
+
+
+def test_resampling_removes_what_the_new_rate_cannot_hold():
+    waveform = load_audio(encode(tone(12_000, 48_000), 48_000))
+    assert np.abs(waveform[500:-500]).max() < 1e-3
+
+
+def test_same_rate_is_untouched():
+    waveform = np.float32([0.5, -0.5])
+    assert resample(waveform, 16_000, 16_000) is waveform
+
+
+@pytest.mark.skipif(not ESC10.is_dir(), reason=f"needs {ESC10}")
+def test_esc10_clip():
+    waveform = load_audio(ESC10 / "dog_bark" / "1-100032-A.ogg")
+    samples, file_rate = soundfile.read(ESC10 / "dog_bark" / "1-100032-A.ogg")
+    assert file_rate == 44_100
+    assert waveform.shape == (round(len(samples) * 16_000 / 44_100),)
+    assert 0 < np.abs(waveform).max() < 2
+
+
+@pytest.mark.skipif(not SPEECH_COMMANDS.is_dir(), reason=f"needs {SPEECH_COMMANDS}")
+def test_speech_commands_clip():
+    path = sorted((SPEECH_COMMANDS / "yes").iterdir())[0]
+    samples, _ = soundfile.read(path, dtype="int16")
+    np.testing.assert_array_equal(load_audio(path), samples.astype(np.float32) / 32_768)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"`source` must be an existing sound file, got '.*gone.wav'. Check"):
+        load_audio(tmp_path / "gone.wav")
+
+
+def test_not_audio(tmp_path):
+    path = tmp_path / "notes.wav"
+    path.write_text("not a sound")
+    with pytest.raises(
+        ValueError, match=r"`source` must be a complete sound file .*notes.wav.*Check that it is audio"
+    ):
+        load_audio(path)
+
+
+def test_truncated_file(tmp_path):
+    path = tmp_path / "cut.flac"
+    whole = encode(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), format="FLAC")
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"`source` must be a complete sound file .*cut.flac.*copied whole"):
+        load_audio(path)
+
+
+def test_no_samples(tmp_path):
+    path = tmp_path / "empty.wav"
+    path.write_bytes(encode(np.zeros(0)))
+    with pytest.raises(
+        ValueError, match=r"`source` must hold at least one sample, got '.*empty.wav' with none. Remove"
+    ):
+        load_audio(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("file_rate", [16_000, 48_000])
+def test_samples_that_are_not_finite(bad, file_rate):
+    samples = tone(440, file_rate).astype(np.float32)
+    samples[100] = bad
+    with pytest.raises(
+        ValueError, match=r"`source` must hold finite samples, got <\d+ bytes> with \d+ NaN or infinite"
+    ):
+        load_audio(encode(samples, file_rate, subtype="FLOAT"))
+
+
+def test_source_of_another_type():
+    with pytest.raises(TypeError, match=r"`source` must be a path, bytes, .*, got ndarray. Waveforms that are arrays"):
+        load_audio(np.zeros(10))
+    with pytest.raises(
+        ValueError, match=r"`source` must hold 'bytes' or a 'path', got a dict with the keys \['array'\]"
+    ):
+        load_audio({"array": [0.0]})
+
+
+def test_sampling_rate_of_zero(wav):
+    with pytest.raises(ValueError, match=r"`sampling_rate` must be a positive number of Hz, got 0. Pass"):
+        load_audio(wav, sampling_rate=0)

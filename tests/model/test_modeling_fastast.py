@@ -1,0 +1,603 @@
+"""The model against stock AST, against a slow twin in plain loops, and in every way that people run a model."""
+
+import copy
+import re
+
+import pytest
+import torch
+from accelerate import infer_auto_device_map
+from safetensors.torch import load_file, save_file
+from transformers import ASTForAudioClassification, ASTModel
+
+from fastast_hf import FastASTForAudioClassification, FastASTModel
+from tests.conftest import TINY, tiny_ast, tiny_input, tiny_model
+from tests.model.test_token_merging import naive_matching, naive_merge, naive_source_map
+
+SPECIAL = 2
+PATCHES = 27
+STOCK = {FastASTModel: ASTModel, FastASTForAudioClassification: ASTForAudioClassification}
+SCHEDULES = [
+    {"merge_ratio": 0.1},
+    {"merge_ratio": 0.25},
+    {"merge_ratio": 0.5},
+    {"merge_ratio": [0.0, 0.5, 0.2]},
+    {"tokens_merged_per_layer": 4},
+    {"tokens_merged_per_layer": 100},
+    {"tokens_merged_per_layer": [0, 13, 7]},
+]
+
+both_classes = pytest.mark.parametrize("model_class", [FastASTModel, FastASTForAudioClassification])
+both_attentions = pytest.mark.parametrize("attention", ["eager", "sdpa"])
+every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+
+
+def assert_clean(info):
+    assert not any(info.values()), info
+
+
+def time_mask(frames_kept, batch_size=2):
+    """Keep the first time patches of a tiny clip, and both special tokens."""
+    grid = torch.zeros(3, 9, dtype=torch.int64)
+    grid[:, :frames_kept] = 1
+    mask = torch.cat([torch.ones(SPECIAL, dtype=torch.int64), grid.flatten()])
+    return mask.expand(batch_size, -1)
+
+
+def naive_forward(model, input_values):
+    """Classify one clip, (frames, mels), as the paper's text does it: logits, token sources and token sizes."""
+    base, heads = model.base_model, model.config.num_attention_heads
+    x = base.embeddings(input_values[None])[0]  # (N, D)
+    sizes = torch.ones(len(x))
+    sources = torch.arange(SPECIAL, len(x))
+    for layer, merged in zip(
+        base.layers, model.config.merge_schedule_of_patches(len(sources)).tokens_merged, strict=True
+    ):
+        attention, normed = layer.attention, layer.layernorm_before(x)
+        q, k, v = (
+            projection(normed).unflatten(-1, (heads, -1)).transpose(0, 1)  # (H, N, C)
+            for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
+        out = []
+        for head in range(heads):
+            scores = q[head] @ k[head].T / q.shape[-1] ** 0.5
+            weights = sizes * scores.exp() if model.config.proportional_attention else scores.exp()
+            out.append(weights / weights.sum(-1, keepdim=True) @ v[head])
+        x = x + attention.o_proj(torch.cat(out, dim=-1))
+        matching = naive_matching(k, merged)
+        sources = torch.tensor(naive_source_map(sources, *matching))
+        x, sizes = naive_merge(x, sizes, *matching)
+        x, sizes = x.float(), sizes.float()
+        x = x + layer.mlp(layer.layernorm_after(x))
+    x = base.layernorm(x)
+    return model.classifier((x[0] + x[1]) / 2), sources, sizes
+
+
+# What it computes
+
+
+@both_attentions
+@pytest.mark.parametrize("proportional", [True, False])
+@every_schedule
+def test_the_model_equals_the_naive_twin(schedule, proportional, attention):
+    model = tiny_model(attention=attention, proportional_attention=proportional, **schedule)
+    x = tiny_input(3)
+    with torch.no_grad():
+        output = model(x, output_token_sources=True)
+        for clip in range(3):
+            logits, sources, sizes = naive_forward(model, x[clip])
+            torch.testing.assert_close(output.logits[clip], logits, rtol=1e-4, atol=1e-4)
+            assert torch.equal(output.token_sources[clip], sources)
+            assert torch.equal(output.token_sizes[clip], sizes)
+
+
+@both_attentions
+@pytest.mark.parametrize("mask", [None, torch.ones(2, 29), time_mask(6), time_mask(6).bool()], ids=str)
+def test_at_ratio_zero_the_logits_are_those_of_ast_to_the_last_bit(mask, attention):
+    x = tiny_input()
+    expected = tiny_ast(attention=attention)(x, attention_mask=mask, output_hidden_states=True)
+    output = tiny_model(attention=attention)(x, attention_mask=mask, output_hidden_states=True)
+    assert torch.equal(output.logits, expected.logits)
+    for ours, theirs in zip(output.hidden_states, expected.hidden_states, strict=True):
+        assert torch.equal(ours, theirs)
+    model = tiny_model(attention=attention, tokens_merged_per_layer=0, proportional_attention=False)
+    assert torch.equal(model(x, attention_mask=mask).logits, expected.logits)
+
+
+@both_attentions
+@every_schedule
+def test_identical_patches_give_the_logits_of_ast_with_proportional_attention_only(schedule, attention):
+    fast, ast = tiny_model(attention=attention, **schedule), tiny_ast(attention=attention)
+    with torch.no_grad():
+        for model in (fast, ast):
+            model.base_model.embeddings.position_embeddings[:, SPECIAL:] = 0.0
+        x = torch.full((2, 96, 36), 0.7)
+        expected = ast(x).logits
+        torch.testing.assert_close(fast(x).logits, expected, rtol=1e-4, atol=1e-4)
+        fast.config.proportional_attention = False
+        assert (fast(x).logits - expected).abs().max() > 1e-2
+
+
+@both_attentions
+def test_a_clip_has_the_same_logits_alone_and_in_a_batch(attention):
+    model, x = tiny_model(attention=attention, merge_ratio=0.25), tiny_input(5)
+    with torch.no_grad():
+        together = model(x).logits
+        alone = torch.cat([model(clip[None]).logits for clip in x])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_call_twice_gives_the_same_answer():
+    model, x = tiny_model(merge_ratio=0.25), tiny_input()
+    before = {name: sorted(vars(module)) for name, module in model.named_modules()}
+    first = model(x, output_token_sources=True)
+    model(tiny_input(1, seed=7))
+    second = model(x, output_token_sources=True)
+    for name in ("logits", "token_sources", "token_sizes"):
+        assert torch.equal(first[name], second[name])
+    assert {name: sorted(vars(module)) for name, module in model.named_modules()} == before
+
+
+# What it returns
+
+
+@both_classes
+@every_schedule
+def test_token_sources_say_where_every_patch_went(schedule, model_class):
+    model = tiny_model(model_class, **schedule)
+    output = model(tiny_input(3), output_token_sources=True)
+    num_tokens = model.config.merge_schedule().tokens_left[-1]
+    assert output.token_sources.shape == (3, PATCHES)
+    assert output.token_sources.dtype == torch.int64
+    assert output.token_sizes.shape == (3, num_tokens)
+    assert output.token_sizes.dtype == torch.float32
+    assert torch.equal(output.token_sizes[:, :SPECIAL], torch.ones(3, SPECIAL))
+    for sources, sizes in zip(output.token_sources, output.token_sizes, strict=True):
+        assert torch.equal(sources.bincount(minlength=num_tokens)[SPECIAL:].float(), sizes[SPECIAL:])
+    plain = model(tiny_input(3))
+    assert plain.token_sources is None
+    assert plain.token_sizes is None
+
+
+def test_without_merging_every_patch_is_its_own_token():
+    output = tiny_model()(tiny_input(2), output_token_sources=True)
+    assert output.token_sources.tolist() == [list(range(SPECIAL, SPECIAL + PATCHES))] * 2
+    assert torch.equal(output.token_sizes, torch.ones(2, SPECIAL + PATCHES))
+
+
+@both_classes
+@every_schedule
+def test_hidden_states_and_attentions_follow_the_schedule(schedule, model_class):
+    model = tiny_model(model_class, attention="eager", **schedule)
+    output = model(tiny_input(2), output_hidden_states=True, output_attentions=True)
+    tokens = [SPECIAL + PATCHES, *model.config.merge_schedule().tokens_left]
+    assert [tuple(states.shape) for states in output.hidden_states] == [(2, n, 32) for n in tokens]
+    assert [tuple(weights.shape) for weights in output.attentions] == [(2, 2, n, n) for n in tokens[:-1]]
+    for weights in output.attentions:
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+
+
+@both_classes
+@pytest.mark.parametrize("asked", [{}, {"output_hidden_states": True}, {"output_attentions": True}])
+def test_a_tuple_is_returned_as_ast_returns_it(asked, model_class):
+    ours, theirs = tiny_model(model_class, attention="eager"), tiny_ast(STOCK[model_class], attention="eager")
+    x = tiny_input()
+    pairs = [(ours(x, return_dict=False, **asked), theirs(x, return_dict=False, **asked))]
+    if model_class is FastASTModel:  # stock ASTForAudioClassification itself cannot take it from the configuration
+        ours.config.return_dict = theirs.config.return_dict = False
+        pairs.append((ours(x, **asked), theirs(x, **asked)))
+    for output, expected in pairs:
+        assert isinstance(output, tuple)
+        assert len(output) == len(expected)
+        assert torch.equal(output[0], expected[0])
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "num_labels", "labels"),
+    [
+        (None, 5, torch.tensor([0, 4])),
+        ("single_label_classification", 5, torch.tensor([1, 2])),
+        ("multi_label_classification", 5, torch.tensor([[0, 1, 1, 0, 0], [0.5, 0, 0, 0, 1]])),
+        ("regression", 1, torch.tensor([0.5, -1.0])),
+    ],
+)
+def test_the_loss_is_that_of_ast(problem_type, num_labels, labels):
+    fields = {"problem_type": problem_type, "id2label": {i: str(i) for i in range(num_labels)}, "label2id": None}
+    output = tiny_model(**fields)(tiny_input(), labels=labels)
+    expected = tiny_ast(**fields)(tiny_input(), labels=labels)
+    assert torch.equal(output.loss, expected.loss)
+    merged = tiny_model(merge_ratio=0.25, **fields)(tiny_input(), labels=labels)
+    assert merged.loss.isfinite()
+    assert merged.loss != expected.loss
+
+
+# Checkpoints
+
+
+@both_classes
+@both_attentions
+@pytest.mark.parametrize("names", ["old", "new"])
+@pytest.mark.parametrize("checkpoint_class", [ASTModel, ASTForAudioClassification])
+def test_any_ast_checkpoint_opens_whole_and_without_a_word(
+    checkpoint_class, names, attention, model_class, tmp_path, transformers_log
+):
+    ast = tiny_ast(checkpoint_class)
+    ast.save_pretrained(tmp_path)
+    if names == "new":
+        save_file(ast.state_dict(), tmp_path / "model.safetensors", metadata={"format": "pt"})
+    keys = load_file(tmp_path / "model.safetensors")
+    assert any("attention.query" in key for key in keys) == (names == "old")
+    assert any("q_proj" in key for key in keys) == (names == "new")
+
+    stock, expected = STOCK[model_class].from_pretrained(
+        tmp_path, attn_implementation=attention, output_loading_info=True
+    )
+    if checkpoint_class is STOCK[model_class]:
+        transformers_log.clear()
+    model, info = model_class.from_pretrained(tmp_path, attn_implementation=attention, output_loading_info=True)
+    assert info == expected
+    if checkpoint_class is STOCK[model_class]:
+        assert_clean(info)
+        assert transformers_log.records == []
+        assert torch.equal(model(tiny_input())[0], stock(tiny_input())[0])
+    for ours, theirs in zip(model.base_model.parameters(), stock.base_model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@both_classes
+def test_stock_ast_opens_what_is_saved(model_class, tmp_path):
+    model = tiny_model(model_class, merge_ratio=0.25)
+    model.save_pretrained(tmp_path)
+    stock, info = STOCK[model_class].from_pretrained(tmp_path, output_loading_info=True)
+    assert_clean(info)
+    model.set_merge_ratio(0)
+    assert torch.equal(stock(tiny_input())[0], model(tiny_input())[0])
+
+
+@both_classes
+def test_a_checkpoint_that_was_opened_saves_and_opens_again(model_class, tmp_path, transformers_log):
+    tiny_ast(STOCK[model_class]).save_pretrained(tmp_path / "ast")
+    model = model_class.from_pretrained(tmp_path / "ast", merge_ratio=[0.1, 0.2, 0.3])
+    model.save_pretrained(tmp_path / "fast")
+    assert (
+        load_file(tmp_path / "ast" / "model.safetensors").keys()
+        == load_file(tmp_path / "fast" / "model.safetensors").keys()
+    )
+    again, info = model_class.from_pretrained(tmp_path / "fast", output_loading_info=True)
+    assert_clean(info)
+    assert again.config.merge_ratio == [0.1, 0.2, 0.3]
+    assert torch.equal(again(tiny_input())[0], model(tiny_input())[0])
+    assert transformers_log.records == []
+
+
+def test_a_new_head_is_the_only_thing_that_is_new(tmp_path):
+    tiny_ast().save_pretrained(tmp_path)
+    model, info = FastASTForAudioClassification.from_pretrained(
+        tmp_path, num_labels=7, ignore_mismatched_sizes=True, output_loading_info=True
+    )
+    assert model.config.num_labels == 7
+    assert {key[0] for key in info["mismatched_keys"]} == {"classifier.dense.weight", "classifier.dense.bias"}
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+
+
+def test_a_stock_configuration_is_refused_or_works():
+    ast = tiny_ast()
+    try:
+        model = FastASTForAudioClassification(ast.config)
+    except (TypeError, ValueError) as error:
+        assert "FastASTConfig" in str(error)
+    else:
+        model.load_state_dict(ast.state_dict())
+        assert torch.equal(model.eval()(tiny_input()).logits, ast(tiny_input()).logits)
+
+
+# Another schedule on a loaded model
+
+
+@both_classes
+def test_the_schedule_of_a_loaded_model_can_be_changed(model_class):
+    model, x = tiny_model(model_class), tiny_input()
+
+    def tokens_left():
+        return model(x, output_token_sources=True).token_sizes.shape[1]
+
+    assert tokens_left() == 29
+    model.set_merge_ratio(0.5)
+    assert tokens_left() == 2 + 27 - 13 - 7 - 3
+    model.set_tokens_merged_per_layer(4)
+    assert tokens_left() == 29 - 12
+    assert (model.config.merge_ratio, model.config.tokens_merged_per_layer) == (0.0, 4)
+    model.set_tokens_merged_per_layer((1, 0, 2))
+    assert tokens_left() == 29 - 3
+    model.set_merge_ratio([0.0, 0.5, 0.0])
+    assert tokens_left() == 29 - 13
+    assert model.config.tokens_merged_per_layer is None
+    model.config.merge_ratio = 0.25
+    assert tokens_left() == 2 + 27 - 6 - 5 - 4
+    model.set_merge_ratio(0)
+    assert torch.equal(model(x)[0], tiny_ast(STOCK[model_class])(x)[0])
+
+
+@both_classes
+@pytest.mark.parametrize("old", [{"merge_ratio": 0.25}, {"tokens_merged_per_layer": [3, 2, 1]}], ids=str)
+def test_a_bad_schedule_leaves_the_model_as_it_was(old, model_class):
+    model, x = tiny_model(model_class, **old), tiny_input()
+    before = model(x)[0]
+    with pytest.raises(ValueError, match=r"`merge_ratio` must be between 0 and 0.5, got 0.6 at layer 2"):
+        model.set_merge_ratio([0.1, 0.1, 0.6])
+    with pytest.raises(ValueError, match=r"`tokens_merged_per_layer` must be at most half .* got 14 at layer 0"):
+        model.set_tokens_merged_per_layer([14, 0, 0])
+    with pytest.raises((TypeError, ValueError), match="`tokens_merged_per_layer` must be an int"):
+        model.set_tokens_merged_per_layer(0.25)
+    assert torch.equal(model(x)[0], before)
+
+
+def test_a_copy_of_a_model_has_a_schedule_of_its_own():
+    model = tiny_model(merge_ratio=0.25)
+    twin = copy.deepcopy(model)
+    twin.set_merge_ratio(0.0)
+    assert model(tiny_input(), output_token_sources=True).token_sizes.shape[1] == 14
+    assert twin(tiny_input(), output_token_sources=True).token_sizes.shape[1] == 29
+
+
+# Padding
+
+
+@both_attentions
+@pytest.mark.parametrize("proportional", [True, False])
+@pytest.mark.parametrize(
+    "schedule", [{"merge_ratio": 0.25}, {"merge_ratio": 0.5}, {"merge_ratio": [0, 0.5, 0.5]}], ids=str
+)
+def test_padding_changes_nothing(schedule, proportional, attention):
+    model = tiny_model(attention=attention, proportional_attention=proportional, **schedule)
+    quiet, loud, odd = tiny_input(), tiny_input(), tiny_input()
+    # The first six time patches see frames 0 to 65.
+    quiet[:, 66:] = 0.0
+    loud[:, 66:] = 50 * tiny_input(seed=5)[:, 66:]
+    odd[:, 66:] = -3.0
+    with torch.no_grad():
+        expected = model(quiet, attention_mask=time_mask(6)).logits
+        for clip in (loud, odd):
+            torch.testing.assert_close(model(clip, attention_mask=time_mask(6)).logits, expected, rtol=1e-4, atol=1e-4)
+
+
+@both_attentions
+def test_a_mask_of_ones_is_no_mask(attention):
+    model, x = tiny_model(attention=attention, merge_ratio=0.25), tiny_input()
+    expected = model(x, output_token_sources=True)
+    for mask in (torch.ones(2, 29), torch.ones(2, 29, dtype=torch.bool), torch.ones(2, 29, dtype=torch.int64)):
+        output = model(x, attention_mask=mask, output_token_sources=True)
+        torch.testing.assert_close(output.logits, expected.logits, rtol=1e-5, atol=1e-5)
+        assert torch.equal(output.token_sources, expected.token_sources)
+        assert torch.equal(output.token_sizes, expected.token_sizes)
+
+
+def test_sizes_count_what_is_not_padding():
+    output = tiny_model(merge_ratio=0.25)(tiny_input(), attention_mask=time_mask(6), output_token_sources=True)
+    assert output.token_sizes.sum(1).tolist() == [2 + 18, 2 + 18]
+
+
+def test_a_mask_of_more_than_one_entry_a_token_is_refused_where_tokens_merge():
+    model, x = tiny_model(merge_ratio=0.25), tiny_input()
+    message = r"`attention_mask` must have the shape \(batch, tokens\) when tokens are merged, got \(2, 1, 29, 29\)"
+    with pytest.raises(ValueError, match=message):
+        model(x, attention_mask=torch.zeros(2, 1, 29, 29))
+    model.set_merge_ratio(0)
+    assert torch.equal(model(x, attention_mask=torch.zeros(2, 1, 29, 29)).logits, tiny_ast()(x).logits)
+
+
+@both_attentions
+@pytest.mark.parametrize("shape", [(2, 27), (2, 96), (3, 29), (29,)])
+def test_a_mask_of_another_length_is_refused_with_the_length_it_must_have(shape, attention):
+    model = tiny_model(attention=attention, merge_ratio=0.25)
+    with pytest.raises(ValueError, match=r"`attention_mask` must .*\(" + ", ".join(map(str, shape))):
+        model(tiny_input(), attention_mask=torch.ones(shape))
+
+
+# Attention functions
+
+
+@pytest.mark.parametrize("implementation", ["flash_attention_2", "flash_attention_3", "flex_attention"])
+@pytest.mark.parametrize("mask", [None, torch.ones(2, 29)], ids=["no mask", "mask"])
+def test_an_attention_that_takes_no_bias_is_refused(implementation, mask):
+    model = tiny_model(merge_ratio=0.25, proportional_attention=mask is None)
+    model.config._attn_implementation = implementation
+    message = (
+        "`attn_implementation` must be one of eager, sdpa to merge tokens, got " + implementation + ", which takes no "
+        'bias for the token sizes or the padding. Load the model with `attn_implementation="sdpa"`, or set '
+        "`proportional_attention=False` and give no mask."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model(tiny_input(), attention_mask=mask)
+
+
+# Training
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+@pytest.mark.parametrize("schedule", [{}, {"merge_ratio": 0.25}, {"tokens_merged_per_layer": 4}], ids=str)
+def test_checkpointing_gives_the_same_gradients(schedule, use_reentrant):
+    plain = tiny_model(**schedule).train()
+    checkpointed = copy.deepcopy(plain)
+    # transformers 5.24 renamed it and deprecates the old name
+    renamed = hasattr(checkpointed, "activation_checkpointing_enable")
+    enable = checkpointed.activation_checkpointing_enable if renamed else checkpointed.gradient_checkpointing_enable
+    enable({"use_reentrant": use_reentrant})
+    assert checkpointed.base_model.layers[0].gradient_checkpointing
+    for model in (plain, checkpointed):
+        output = model(tiny_input(), labels=torch.tensor([0, 3]), output_token_sources=True)
+        output.loss.backward()
+        assert output.token_sizes.shape[1] == model.config.merge_schedule().tokens_left[-1]
+    for (name, ours), theirs in zip(checkpointed.named_parameters(), plain.parameters(), strict=True):
+        assert theirs.grad is not None, name
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_at_ratio_zero_are_those_of_ast():
+    fast, ast = tiny_model().train(), tiny_ast().train()
+    for model in (fast, ast):
+        model(tiny_input(), labels=torch.tensor([0, 3])).loss.backward()
+    for ours, theirs in zip(fast.parameters(), ast.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
+
+
+@both_attentions
+@pytest.mark.parametrize("schedule", [{"merge_ratio": 0.25}, {"tokens_merged_per_layer": 4}], ids=str)
+def test_training_with_merging_learns(schedule, attention):
+    torch.manual_seed(0)
+    config = tiny_model(**schedule, attention_probs_dropout_prob=0.1, hidden_dropout_prob=0.1).config
+    model = FastASTForAudioClassification._from_config(config, attn_implementation=attention).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    x, labels = tiny_input(8), torch.arange(8) % 5
+    losses = []
+    for _ in range(40):
+        loss = model(x, labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 * losses[0]
+
+
+# Precision
+
+
+@both_attentions
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("mask", [None, time_mask(6)], ids=["no mask", "mask"])
+def test_half_precision_is_near_to_full(dtype, mask, attention, tmp_path):
+    tiny_model(merge_ratio=0.25).save_pretrained(tmp_path)
+    full = FastASTForAudioClassification.from_pretrained(tmp_path, attn_implementation=attention)
+    loaded = FastASTForAudioClassification.from_pretrained(tmp_path, attn_implementation=attention, dtype=dtype)
+    cast = copy.deepcopy(full).to(dtype)
+    x = tiny_input()
+    expected = full(x, attention_mask=mask).logits
+    for model in (loaded, cast):
+        assert {p.dtype for p in model.parameters()} == {dtype}
+        output = model(x.to(dtype), attention_mask=mask, output_token_sources=True)
+        assert output.logits.dtype == dtype
+        assert output.token_sizes.dtype == torch.float32
+        # one unlike match moves a logit: the size of the error, not its last digit
+        assert (output.logits.float() - expected).abs().max() < 0.25 * expected.abs().max()
+
+
+@both_attentions
+def test_a_token_of_more_than_256_patches_is_counted_in_bfloat16(attention):
+    model = tiny_model(attention=attention, merge_ratio=0.5, num_mel_bins=16, max_length=16 + 10 * 599)
+    with torch.no_grad():
+        model.base_model.embeddings.position_embeddings.zero_()
+    output = model.to(torch.bfloat16)(torch.ones(1, 6006, 16, dtype=torch.bfloat16), output_token_sources=True)
+    assert output.token_sizes.max() > 256
+    assert output.token_sizes.sum() == 602
+    assert output.token_sizes.dtype == torch.float32
+    counts = output.token_sources[0].bincount(minlength=output.token_sizes.shape[1])
+    assert torch.equal(counts[SPECIAL:].float(), output.token_sizes[0, SPECIAL:])
+    assert output.logits.isfinite().all()
+
+
+@both_attentions
+@pytest.mark.parametrize("mask", [None, time_mask(6)], ids=["no mask", "mask"])
+def test_autocast_trains_and_matches_as_full_precision_does(mask, attention):
+    model = tiny_model(attention=attention, merge_ratio=0.25).train()
+    x = tiny_input()
+    expected = model(x, attention_mask=mask).logits
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(x, attention_mask=mask, labels=torch.tensor([0, 3]), output_token_sources=True)
+    output.loss.backward()
+    assert output.token_sizes.dtype == torch.float32
+    assert (output.logits.float() - expected).abs().max() < 0.25 * expected.abs().max()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+# Compilation
+
+
+def follows(model, compiled):
+    """Hold a compiled model to the same model run eagerly."""
+    x = tiny_input()
+    with torch.no_grad():
+        expected, output = model(x, output_token_sources=True), compiled(x, output_token_sources=True)
+    torch.testing.assert_close(output.logits, expected.logits, rtol=1e-4, atol=1e-5)
+    assert torch.equal(output.token_sources, expected.token_sources)
+
+
+def test_one_graph_compiles_and_follows_every_schedule():
+    torch._dynamo.reset()
+    model = tiny_model(merge_ratio=0.25)
+    # dynamic=False: dynamo would else make the ratio a symbol on the first change, and trace ten times as long
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=False)
+    follows(model, compiled)
+    model.set_merge_ratio([0.1, 0.0, 0.3])
+    follows(model, compiled)
+    model.set_tokens_merged_per_layer(4)
+    follows(model, compiled)
+    model.set_merge_ratio(0)
+    follows(model, compiled)
+
+
+def test_one_graph_compiles_with_the_settings_that_people_use():
+    torch._dynamo.reset()
+    model = tiny_model(attention="eager", merge_ratio=0.25, num_hidden_layers=2)
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    follows(model, compiled)
+    model.set_merge_ratio(0.5)
+    follows(model, compiled)
+
+
+def test_one_graph_compiles_with_a_mask_and_with_gradients():
+    torch._dynamo.reset()
+    model = tiny_model(merge_ratio=0.25).train()
+    twin = copy.deepcopy(model)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    for run in (compiled, twin):
+        run(tiny_input(), attention_mask=time_mask(6), labels=torch.tensor([0, 3])).loss.backward()
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
+
+
+# Devices
+
+
+def test_a_layer_is_never_split_over_devices():
+    model = tiny_model()
+    assert set(model._no_split_modules) == {"ASTEmbeddings", "FastASTLayer"}
+    assert set(model.base_model._no_split_modules) == {"ASTEmbeddings", "FastASTLayer"}
+    layer = sum(p.numel() for p in model.base_model.layers[0].parameters()) * 4
+    places = infer_auto_device_map(
+        model, max_memory={"cpu": 3 * layer, "disk": 10**9}, no_split_module_classes=list(model._no_split_modules)
+    )
+    assert set(places.values()) == {"cpu", "disk"}
+    assert not any(re.search(r"layers\.\d+\.|embeddings\.", name) for name in places)
+
+
+@pytest.mark.parametrize("device_map", ["cpu", "auto", {"": "cpu"}])
+def test_a_device_map_changes_nothing(device_map, tmp_path):
+    model = tiny_model(merge_ratio=0.25)
+    model.save_pretrained(tmp_path)
+    placed = FastASTForAudioClassification.from_pretrained(tmp_path, device_map=device_map)
+    assert torch.equal(placed(tiny_input()).logits, model(tiny_input()).logits)
+
+
+def test_layers_on_disk_change_nothing(tmp_path):
+    model = tiny_model(merge_ratio=0.25)
+    model.save_pretrained(tmp_path / "model")
+    places = {
+        "audio_spectrogram_transformer.embeddings": "cpu",
+        "audio_spectrogram_transformer.layers.0": "cpu",
+        "audio_spectrogram_transformer.layers.1": "disk",
+        "audio_spectrogram_transformer.layers.2": "disk",
+        "audio_spectrogram_transformer.layernorm": "cpu",
+        "classifier": "cpu",
+    }
+    placed = FastASTForAudioClassification.from_pretrained(
+        tmp_path / "model", device_map=places, offload_folder=tmp_path / "offload"
+    )
+    with torch.no_grad():
+        output = placed(tiny_input(), output_token_sources=True)
+        expected = model(tiny_input(), output_token_sources=True)
+    assert torch.equal(output.logits, expected.logits)
+    assert torch.equal(output.token_sources, expected.token_sources)
+
+
+def test_labels_come_with_the_model():
+    assert tiny_model().config.id2label == TINY["id2label"]
