@@ -5,6 +5,7 @@
 It ends with an error unless FastAST is faster than AST and the reloaded model gives the same logits.
 """
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers.utils import logging
+from transformers.utils.logging import set_verbosity_error
 
 from fastast_hf import FastASTConfig
 from fastast_hf.data import load_audio, make_synthetic_dataset
@@ -32,14 +33,15 @@ RUN = Path("runs/demo")
 
 def main() -> None:
     """Run the demo; leave it in `runs/demo`."""
-    logging.set_verbosity_error()
+    set_verbosity_error()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("fastast_hf").setLevel(logging.INFO)
     shutil.rmtree(RUN, ignore_errors=True)
-    print("1. Generating ten classes of sound events")
+    print("Generating ten classes of sound events")
     sounds = make_synthetic_dataset(RUN / "sounds", clips_per_class=100)
-    print("2. Training the CNN teacher, AST on the labels, and FastAST with the teacher")
     outcome = train(sounds)
     print(f"\n{models_table(outcome.results)}\n")
-    print("3. Loading the saved folder in a process that knows nothing of this package")
+    print("Loading the saved folder in a process that knows nothing of this package")
     wav = next((sounds / "rising_chirp").glob("*.wav"))
     reloaded = logits_without_package(outcome.folder, wav)
 

@@ -6,8 +6,9 @@
 See the README for a whole command, and `--help` for all arguments.
 """
 
+import logging
+
 from transformers import HfArgumentParser
-from transformers.utils import logging
 
 from fastast_hf.distillation import CMKDTrainingArguments, SpectrogramAugmentation
 from fastast_hf.experiment import ComparisonArguments, DataArguments, ModelArguments, TeacherArguments, run_experiment
@@ -26,7 +27,9 @@ def main() -> None:
     )
     arguments = HfArgumentParser(parts, description=__doc__.splitlines()[0]).parse_args_into_dataclasses()
     training_arguments = arguments[-1]
-    logging.set_verbosity(training_arguments.get_process_log_level())
+    if training_arguments.process_index == 0:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("fastast_hf").setLevel(logging.INFO)
     outcome = run_experiment(*arguments)
     if training_arguments.process_index == 0:
         print(models_table(outcome.results))

@@ -1,9 +1,17 @@
-"""The training room: the CMKD loss and trainer, what both models see, and the convolutional teacher."""
+"""The training room: the CMKD loss and trainer, what both models see, and the convolutional teacher.
+
+Importing it registers EfficientAT with the `Auto*` factories of transformers.
+"""
+
+from transformers import AutoConfig, AutoModelForAudioClassification
 
 from fastast_hf.distillation.augmentation import SpectrogramAugmentation
 from fastast_hf.distillation.efficientat import EfficientATConfig, EfficientATForAudioClassification
 from fastast_hf.distillation.losses import cmkd_loss, distillation_loss, label_loss
 from fastast_hf.distillation.trainer import CMKDTrainer, CMKDTrainingArguments
+
+AutoConfig.register(EfficientATConfig.model_type, EfficientATConfig)
+AutoModelForAudioClassification.register(EfficientATConfig, EfficientATForAudioClassification)
 
 __all__ = [
     "CMKDTrainer",

@@ -1,7 +1,9 @@
 """What a run is told, as data classes that `HfArgumentParser` reads; names follow transformers' run_audio_classification."""
 
+import dataclasses
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -161,9 +163,38 @@ class ComparisonArguments:
     benchmark_repeats: int = field(default=10, metadata={"help": "Timed passes of each model, taken in turn."})
 
 
-def arguments_as_json(*arguments: Any) -> dict[str, Any]:
-    """Give all settings as plain data, to tell one run from another."""
-    merged: dict[str, Any] = {}
+# What says where things are and how progress is shown, and does not change what is learnt; tokens stay secret.
+_NOT_TOLD = {
+    *("output_dir", "cache_dir", "token", "push_to_hub", "disable_tqdm", "report_to", "debug", "accelerator_config"),
+    *("dataloader_pin_memory", "dataloader_num_workers", "preprocessing_num_workers", "benchmark_repeats"),
+}
+_NOT_TOLD_PREFIXES = ("hub_", "logging_", "log_", "save_", "eval_strategy", "run_name", "project", "trackio")
+_ALWAYS_TOLD = (
+    *("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "seed"),
+    *("distillation_weight", "distillation_temperature"),
+)
+
+
+def told_settings(*arguments: Any) -> dict[str, Any]:
+    """Give the settings that decide what is learnt, as far as they are not the defaults, as plain data.
+
+    They tell one run from another, and stand in the results. An absolute path is told by its last part.
+
+    Args:
+        *arguments: the data classes of a run.
+
+    Returns:
+        The values by name, ready for JSON.
+    """
+    told = {}
     for part in arguments:
-        merged |= part.to_dict() if hasattr(part, "to_dict") else vars(part)
-    return json.loads(json.dumps(merged, default=str))
+        for entry in dataclasses.fields(part):
+            value = getattr(part, entry.name, None)
+            if entry.name in _NOT_TOLD or entry.name.startswith(_NOT_TOLD_PREFIXES):
+                continue
+            factory = entry.default_factory
+            default = entry.default if factory is dataclasses.MISSING else factory()
+            is_default = value == default or (default is None and value is False)
+            if entry.name in _ALWAYS_TOLD or not is_default:
+                told[entry.name] = Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+    return json.loads(json.dumps(told, default=str))

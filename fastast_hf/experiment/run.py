@@ -5,6 +5,7 @@ model trains into a folder of its own and leaves a record there when it is done;
 the last checkpoint of the model that it was training.
 """
 
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from fastast_hf.experiment.arguments import (
     DataArguments,
     ModelArguments,
     TeacherArguments,
-    arguments_as_json,
+    told_settings,
 )
 from fastast_hf.experiment.files import claim_folder, write_json
 from fastast_hf.experiment.measuring import describe_merging, measure_speed
@@ -28,6 +29,8 @@ from fastast_hf.experiment.training import TrainedModel, arguments_for, train_mo
 from fastast_hf.hub.model_card import write_model_card
 from fastast_hf.hub.results import SCHEMA
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+
+logger = logging.getLogger(__name__)
 
 _STAYS_HERE = ["_*", "checkpoint-*", "runs/*", "training_args.bin"]
 
@@ -73,7 +76,7 @@ def run_experiment(
         ValueError: if the folder holds another run, or settings contradict each other.
     """
     folder = Path(str(training_arguments.output_dir))
-    settings = arguments_as_json(
+    settings = told_settings(
         model_arguments, data_arguments, teacher_arguments, comparison, augmentation, training_arguments
     )
     with training_arguments.main_process_first(desc="run folder"):
@@ -84,11 +87,14 @@ def run_experiment(
 
     models: dict[str, TrainedModel] = {}
     if training_arguments.distillation_weight > 0:
+        logger.info("The teacher learns the labels")
         models["teacher"] = train_teacher(teacher_arguments, model_arguments, task, augmentation, training_arguments)
     if comparison.train_ast:
+        logger.info("AST learns the labels")
         labels_only = arguments_for(training_arguments, folder / "_ast", distillation_weight=0.0)
         models["ast"] = train_model(stock_ast(start), task, augmentation, labels_only)
     teacher = models["teacher"].model if "teacher" in models else None
+    logger.info("FastAST learns %s", "the labels" if teacher is None else "from the teacher and the labels")
     models["fastast"] = train_model(start, task, augmentation, training_arguments, teacher=teacher)
 
     for name in {"ast", "fastast"} & models.keys():
@@ -106,6 +112,7 @@ def run_experiment(
     student = models["fastast"].model
     if training_arguments.process_index == 0:
         ast = models["ast"].model if "ast" in models else stock_ast(student)
+        logger.info("AST and FastAST take turns for the speed")
         results["benchmark"] = measure_speed(student, ast, task, comparison)
         results["models"]["fastast"] |= describe_merging(student, task)
         write_json(folder / "results.json", results)

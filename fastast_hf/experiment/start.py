@@ -5,7 +5,6 @@ from typing import Any
 from transformers import (
     ASTConfig,
     ASTForAudioClassification,
-    AutoConfig,
     AutoModelForAudioClassification,
     PreTrainedConfig,
     PreTrainedModel,
@@ -77,8 +76,8 @@ def knows_labels(pretrained_model_name_or_path: str | None, id2label: dict[int, 
     """Tell whether a checkpoint already answers with these labels, so that it need not learn them."""
     if pretrained_model_name_or_path is None or _model_type(pretrained_model_name_or_path, {}) is None:
         return False
-    config = AutoConfig.from_pretrained(pretrained_model_name_or_path)
-    return set(config.id2label.values()) == set(id2label.values())
+    config = PreTrainedConfig.get_config_dict(pretrained_model_name_or_path)[0]
+    return set(config.get("id2label", {}).values()) == set(id2label.values())
 
 
 def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification:

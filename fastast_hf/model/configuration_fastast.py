@@ -66,11 +66,10 @@ class FastASTConfig(ASTConfig):
         self._validate_merge_schedule()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _SCHEDULE_FIELDS:
+        if name not in _MERGING_FIELDS:
             super().__setattr__(name, value)
             return
-        if isinstance(value, tuple):
-            value = list(value)  # as it comes back from JSON
+        value = _as_json(value)
         if not getattr(self, "_post_init_done", False):
             super().__setattr__(name, value)
             return
@@ -183,10 +182,23 @@ class FastASTConfig(ASTConfig):
 
         The parent assigns the keywords one by one; a schedule and the length that it is checked against belong together.
         """
-        together = {name: kwargs.pop(name) for name in _SCHEDULE_FIELDS if name in kwargs}
+        together = {name: kwargs.pop(name) for name in _MERGING_FIELDS if name in kwargs}
         return_unused_kwargs = kwargs.pop("return_unused_kwargs", False)
         config, unused = super().from_dict({**config_dict, **together}, return_unused_kwargs=True, **kwargs)
+        shape = {name: config_dict[name] for name in _PATCH_GRID_FIELDS if name in config_dict}
+        config._checkpoint_patch_grid = cls(**shape).patch_grid
         return (config, unused) if return_unused_kwargs else config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as plain data, without what only matters while a checkpoint loads."""
+        fields = super().to_dict()
+        fields.pop("_checkpoint_patch_grid", None)
+        return fields
+
+    @property
+    def checkpoint_patch_grid(self) -> tuple[int, int]:
+        """Patches along frequency and time in the file that this configuration was read from, its own without one."""
+        return getattr(self, "_checkpoint_patch_grid", self.patch_grid)
 
     def _num_patches_along(self, length: int, stride: int) -> int:
         return (length - self.patch_size) // stride + 1
@@ -197,7 +209,9 @@ class FastASTConfig(ASTConfig):
         if count is not None:
             return count[layer] if isinstance(count, list) else count
         ratio = self.merge_ratio[layer] if isinstance(self.merge_ratio, list) else self.merge_ratio
-        # 0.29 * 100 is 28.999999999999996: what is a whole number on paper stays one
+        # torch.compile turns a float that has changed into a symbol and breaks on its arithmetic; text stays a constant.
+        ratio = float.fromhex(float(ratio).hex())
+        # 0.29 * 100 is 28.999999999999996: what is a whole number on paper stays one.
         return math.floor(ratio * num_patches + 1e-6)
 
     def _validate_merge_schedule(self) -> None:
@@ -205,6 +219,16 @@ class FastASTConfig(ASTConfig):
         if not isinstance(self.patch_size, int):
             raise ValueError(
                 f"`patch_size` must be one int, got {self.patch_size}. AST's patches are square: give their side."
+            )
+        for name in ("max_length", "num_mel_bins"):
+            if (length := getattr(self, name)) < self.patch_size:
+                raise ValueError(
+                    f"`{name}` must be at least `patch_size` = {self.patch_size}, got {length}. A smaller spectrogram holds "
+                    "no patch."
+                )
+        if not isinstance(self.proportional_attention, bool):
+            raise TypeError(
+                f"`proportional_attention` must be True or False, got {self.proportional_attention!r}. Give a bool."
             )
         ratios = _one_per_layer("merge_ratio", self.merge_ratio, self.num_hidden_layers, Real)
         for layer, ratio in enumerate(ratios):
@@ -237,8 +261,8 @@ class FastASTConfig(ASTConfig):
             num_patches -= min(count, num_patches // 2)
 
 
-# The fields that a schedule is checked against, in the order in which they may be assigned together.
-_SCHEDULE_FIELDS = (
+# The fields of merging, and those that a schedule is checked against.
+_MERGING_FIELDS = (
     "num_hidden_layers",
     "patch_size",
     "num_mel_bins",
@@ -247,6 +271,7 @@ _SCHEDULE_FIELDS = (
     "max_length",
     "merge_ratio",
     "tokens_merged_per_layer",
+    "proportional_attention",
 )
 
 _AUTO_MAP = {
@@ -254,6 +279,16 @@ _AUTO_MAP = {
     "AutoModel": "modeling_fastast.FastASTModel",
     "AutoModelForAudioClassification": "modeling_fastast.FastASTForAudioClassification",
 }
+
+
+_PATCH_GRID_FIELDS = ("patch_size", "num_mel_bins", "frequency_stride", "time_stride", "max_length")
+
+
+def _as_json(value: Any) -> Any:
+    """Give numbers and sequences, numpy's included, as JSON would bring them back; a list as a copy of its own."""
+    if isinstance(value, list | tuple):
+        return [_as_json(entry) for entry in value]
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _one_per_layer(name: str, value: Any, num_layers: int, kind: type) -> list[Any]:

@@ -120,6 +120,7 @@ class FastASTLayer(ASTLayer):
         token_sizes: torch.Tensor,
         source_map: torch.Tensor | None,
         tokens_merged: int,
+        padded: bool = False,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Attend, merge the most alike tokens, and transform what is left.
@@ -132,6 +133,7 @@ class FastASTLayer(ASTLayer):
             token_sizes: (batch, tokens) float32.
             source_map: (batch, patches) int64, or None if nobody asks for it.
             tokens_merged: tokens to merge away.
+            padded: whether some of the token sizes may be 0.
             **kwargs: passed on to the attention function.
 
         Returns:
@@ -144,8 +146,13 @@ class FastASTLayer(ASTLayer):
         hidden_states = hidden_states + residual
 
         if tokens_merged:
-            matching = bipartite_soft_matching(keys, tokens_merged, num_special_tokens=NUM_SPECIAL_TOKENS)
-            hidden_states, token_sizes = merge_tokens(hidden_states, token_sizes, matching)
+            matching = bipartite_soft_matching(
+                keys,
+                tokens_merged,
+                num_special_tokens=NUM_SPECIAL_TOKENS,
+                token_sizes=token_sizes if padded else None,
+            )
+            hidden_states, token_sizes = merge_tokens(hidden_states, token_sizes, matching, padded=padded)
             source_map = source_map if source_map is None else merge_source_map(source_map, matching)
 
         residual = hidden_states
@@ -192,6 +199,12 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
     _no_split_modules = ["ASTEmbeddings", "FastASTLayer"]
 
     def __init__(self, config: FastASTConfig) -> None:
+        # Not `isinstance`: the configuration of a local folder is loaded under two names.
+        if not hasattr(config, "merge_schedule"):
+            raise TypeError(
+                f"`config` must be a FastASTConfig, got {type(config).__name__}. Make one by "
+                "`FastASTConfig.from_dict(config.to_dict())`."
+            )
         super(ASTModel, self).__init__(config)  # ASTModel's own would build a second encoder only to throw it away
         self.embeddings = ASTEmbeddings(config)
         self.layers = nn.ModuleList([FastASTLayer(config) for _ in range(config.num_hidden_layers)])
@@ -212,7 +225,7 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
         Args:
             input_values: (batch, max_length, num_mel_bins) floating point, normalised log-mel.
             attention_mask: (batch, 2 + patches) of ones and zeros, one entry a token as in AST, or None. A token with 0
-                is padding: it is merged like any other but has size 0, so it changes no token and gets no attention.
+                is padding: it has size 0, is merged away first, changes no other token and gets no attention.
             output_token_sources: also return `token_sources` and `token_sizes`.
             **kwargs: `output_hidden_states`, `output_attentions`, `return_dict`, and what the attention function takes.
 
@@ -226,11 +239,12 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
         batch_size, num_tokens, _ = hidden_states.shape
         num_patches = num_tokens - NUM_SPECIAL_TOKENS
         schedule = self.config.merge_schedule_of_patches(num_patches)
-        self._check_merging_is_possible(schedule.tokens_merged, attention_mask)
+        self._check_merging_is_possible(schedule.tokens_merged, attention_mask, (batch_size, num_tokens))
 
         token_sizes = torch.ones(batch_size, num_tokens, dtype=torch.float32, device=hidden_states.device)
+        padded = False
         if attention_mask is not None and attention_mask.dim() == 2:
-            token_sizes = attention_mask.to(token_sizes)
+            padded, token_sizes = True, attention_mask.to(token_sizes)
         source_map = None
         if output_token_sources:
             source_map = torch.arange(NUM_SPECIAL_TOKENS, num_tokens, device=hidden_states.device)
@@ -242,10 +256,10 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
         )
         for layer, tokens_merged in zip(self.layers, schedule.tokens_merged, strict=True):
             hidden_states, token_sizes, source_map = layer(
-                hidden_states, layer_mask, token_sizes, source_map, tokens_merged, **kwargs
+                hidden_states, layer_mask, token_sizes, source_map, tokens_merged, padded, **kwargs
             )
             if tokens_merged:
-                layer_mask = self._size_mask(token_sizes, hidden_states.dtype, padded=attention_mask is not None)
+                layer_mask = self._size_mask(token_sizes, hidden_states.dtype, padded=padded)
 
         sequence_output = self.layernorm(hidden_states)
         return FastASTModelOutput(
@@ -260,13 +274,15 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
         proportional = self.config.proportional_attention
         return token_size_bias(token_sizes, dtype, proportional=proportional) if proportional or padded else None
 
-    def _check_merging_is_possible(self, tokens_merged: Sequence[int], attention_mask: torch.Tensor | None) -> None:
+    def _check_merging_is_possible(
+        self, tokens_merged: Sequence[int], attention_mask: torch.Tensor | None, shape: tuple[int, int]
+    ) -> None:
         """Refuse what would silently leave token sizes or padding out of the attention."""
         if not any(tokens_merged):
             return
-        if attention_mask is not None and attention_mask.dim() != 2:
+        if attention_mask is not None and attention_mask.shape != shape:
             raise ValueError(
-                f"`attention_mask` must have the shape (batch, tokens) when tokens are merged, got "
+                f"`attention_mask` must have the shape (batch, tokens) = {shape} when tokens are merged, got "
                 f"{tuple(attention_mask.shape)}. Give one entry a token, or set `merge_ratio=0`."
             )
         implementation = self.config._attn_implementation

@@ -63,7 +63,10 @@ def fit_position_embeddings(
 
 
 class FitPositionEmbeddings(ConversionOps):
-    """Fit the position embeddings while a checkpoint loads, so that `max_length` is a keyword like any other."""
+    """Fit the position embeddings while a checkpoint loads, so that `max_length` is a keyword like any other.
+
+    So are the strides and `num_mel_bins`: the configuration remembers the grid of the file that it was read from.
+    """
 
     def convert(
         self, input_dict: dict[str, Any], source_patterns: list[str], target_patterns: list[str], **kwargs: Any
@@ -71,15 +74,32 @@ class FitPositionEmbeddings(ConversionOps):
         """Fit the one tensor given; the model being loaded says to which grid."""
         (tensors,) = input_dict.values()
         table = tensors[0] if isinstance(tensors, list) else tensors
-        patch_grid = kwargs["config"].patch_grid
-        if table.shape[1] != NUM_SPECIAL_TOKENS + patch_grid[0] * patch_grid[1]:
-            table = fit_position_embeddings(table, patch_grid)
+        config = kwargs["config"]
+        if config.patch_grid != config.checkpoint_patch_grid:
+            table = fit_position_embeddings(
+                table, config.patch_grid, source_frequency_patches=config.checkpoint_patch_grid[0]
+            )
         return {target_patterns[0]: table}
 
     @property
     def reverse_op(self) -> ConversionOps:
         """Write the table as it is: saving changes no length."""
-        return self
+        return KeepPositionEmbeddings()
+
+
+class KeepPositionEmbeddings(ConversionOps):
+    """Write position embeddings as they are."""
+
+    def convert(
+        self, input_dict: dict[str, Any], source_patterns: list[str], target_patterns: list[str], **kwargs: Any
+    ) -> dict[str, Any]:
+        """Pass the tensor on."""
+        return input_dict
+
+    @property
+    def reverse_op(self) -> ConversionOps:
+        """Fit them when they are read."""
+        return FitPositionEmbeddings()
 
 
 def position_embeddings_converter() -> WeightConverter:
@@ -91,6 +111,7 @@ def position_embeddings_converter() -> WeightConverter:
 __all__ = [
     "NUM_SPECIAL_TOKENS",
     "FitPositionEmbeddings",
+    "KeepPositionEmbeddings",
     "fit_position_embeddings",
     "fit_position_grid",
     "position_embeddings_converter",

@@ -28,7 +28,9 @@ class Matching(NamedTuple):
 
 
 @torch.no_grad()
-def bipartite_soft_matching(keys: torch.Tensor, tokens_merged: int, *, num_special_tokens: int = 2) -> Matching:
+def bipartite_soft_matching(
+    keys: torch.Tensor, tokens_merged: int, *, num_special_tokens: int = 2, token_sizes: torch.Tensor | None = None
+) -> Matching:
     """Match the patch tokens that are most alike.
 
     Patch tokens are dealt alternately into two sets. Each token of the first proposes its most similar token of the
@@ -41,6 +43,8 @@ def bipartite_soft_matching(keys: torch.Tensor, tokens_merged: int, *, num_speci
         keys: (batch, heads, tokens, head_dim) floating point, the attention's keys.
         tokens_merged: tokens to merge away, at most half of the patch tokens.
         num_special_tokens: tokens at the front that are never merged.
+        token_sizes: (batch, tokens) float32, or None if there is no padding. A token of size 0 is padding: it merges away
+            first, and nothing merges into it while there is another.
 
     Returns:
         The matching.
@@ -55,9 +59,19 @@ def bipartite_soft_matching(keys: torch.Tensor, tokens_merged: int, *, num_speci
             f"`tokens_merged` must be between 0 and half of the {num_tokens - num_special_tokens} patch tokens, got "
             f"{tokens_merged}. Merge at most {most}."
         )
-    metric = F.normalize(keys.float().mean(dim=1), dim=-1)  # (B, N, C)
-    first, second = metric[:, num_special_tokens::2], metric[:, num_special_tokens + 1 :: 2]
-    similarity, proposal = (first @ second.transpose(1, 2)).max(dim=-1)  # (B, ceil(P / 2)): score and partner
+    if not tokens_merged:
+        nothing = torch.empty(batch, 0, dtype=torch.int64, device=keys.device)
+        return Matching(torch.arange(num_tokens, device=keys.device).expand(batch, -1), nothing, nothing)
+    with torch.autocast(keys.device.type, enabled=False):
+        metric = F.normalize(keys.float().mean(dim=1), dim=-1)  # (B, N, C)
+        first, second = metric[:, num_special_tokens::2], metric[:, num_special_tokens + 1 :: 2]
+        similarity = first @ second.transpose(1, 2)  # (B, ceil(P / 2), P // 2)
+    if token_sizes is not None:
+        padding = token_sizes[:, num_special_tokens:] == 0
+        similarity = similarity.masked_fill(padding[:, None, 1::2], -torch.inf)  # nothing goes into padding
+    similarity, proposal = similarity.max(dim=-1)  # (B, ceil(P / 2)): score and partner
+    if token_sizes is not None:
+        similarity = similarity.masked_fill(padding[:, ::2], torch.inf)  # padding goes first
     best_first = similarity.argsort(dim=-1, descending=True, stable=True)[:, :tokens_merged]  # (B, R)
     src = num_special_tokens + 2 * best_first
     dst = num_special_tokens + 2 * proposal.gather(1, best_first) + 1
@@ -69,7 +83,7 @@ def bipartite_soft_matching(keys: torch.Tensor, tokens_merged: int, *, num_speci
 
 
 def merge_tokens(
-    hidden_states: torch.Tensor, token_sizes: torch.Tensor, matching: Matching
+    hidden_states: torch.Tensor, token_sizes: torch.Tensor, matching: Matching, *, padded: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Replace matched tokens by their mean, each weighted by its size.
 
@@ -83,6 +97,7 @@ def merge_tokens(
         hidden_states: (batch, tokens, hidden) floating point.
         token_sizes: (batch, tokens) float32, patches behind each token.
         matching: what merges into what.
+        padded: whether some sizes may be 0. A token that merges into padding takes its place.
 
     Returns:
         The merged hidden states (batch, tokens - merged, hidden) in the dtype given, and their sizes
@@ -92,6 +107,9 @@ def merge_tokens(
     src_sizes = token_sizes.gather(1, src)  # (B, R)
     sizes = token_sizes.scatter_add(1, dst, src_sizes)  # (B, N)
     weights = src_sizes / sizes.gather(1, dst).clamp(min=1.0)  # a size is a whole number: only 0 is below 1
+    if padded:  # x_dst + (x_src - x_dst) would lose digits to whatever stands in the padding
+        replaced = (token_sizes == 0) & (sizes > 0)
+        hidden_states = hidden_states.masked_fill(replaced.unsqueeze(-1), 0.0)
     difference = _take(hidden_states, src) - _take(hidden_states, dst)  # (B, R, D)
     change = difference * weights.unsqueeze(-1).to(difference.dtype)
     merged = hidden_states.scatter_add(1, dst.unsqueeze(-1).expand_as(change), change)

@@ -168,6 +168,19 @@ def test_stock_trainer_trains_it(tmp_path):
     assert losses[-1] < 0.5 * losses[0]
 
 
+def test_a_frozen_base_model_trains_its_classifier_alone(tmp_path):
+    model = tiny_model()
+    model.freeze_base_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    assert model.classifier.training
+    assert not any(module.training for module in model.features.modules()), "running statistics must not move"
+    arguments = TrainingArguments(str(tmp_path), max_steps=3, learning_rate=0.1, use_cpu=True, save_strategy="no")
+    Trainer(model, arguments, train_dataset=Tones()).train()
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {name for name in before if name.startswith("classifier.")}
+
+
 @pytest.mark.parametrize("width_multiplier", [0.0, -0.4])
 def test_width_multiplier_outside_its_range(width_multiplier):
     with pytest.raises(ValueError, match=r"`width_multiplier` must be above 0, got .* Released networks have"):

@@ -379,7 +379,7 @@ def test_sizes_count_what_is_not_padding():
 
 def test_a_mask_of_more_than_one_entry_a_token_is_refused_where_tokens_merge():
     model, x = tiny_model(merge_ratio=0.25), tiny_input()
-    message = r"`attention_mask` must have the shape \(batch, tokens\) when tokens are merged, got \(2, 1, 29, 29\)"
+    message = r"`attention_mask` must have the shape \(batch, tokens\).* when tokens are merged, got \(2, 1, 29, 29\)"
     with pytest.raises(ValueError, match=message):
         model(x, attention_mask=torch.zeros(2, 1, 29, 29))
     model.set_merge_ratio(0)
@@ -512,9 +512,9 @@ def test_autocast_trains_and_matches_as_full_precision_does(mask, attention):
 # Compilation
 
 
-def follows(model, compiled):
+def follows(model, compiled, x=None):
     """Hold a compiled model to the same model run eagerly."""
-    x = tiny_input()
+    x = tiny_input() if x is None else x
     with torch.no_grad():
         expected, output = model(x, output_token_sources=True), compiled(x, output_token_sources=True)
     torch.testing.assert_close(output.logits, expected.logits, rtol=1e-4, atol=1e-5)
@@ -537,11 +537,13 @@ def test_one_graph_compiles_and_follows_every_schedule():
 
 def test_one_graph_compiles_with_the_settings_that_people_use():
     torch._dynamo.reset()
-    model = tiny_model(attention="eager", merge_ratio=0.25, num_hidden_layers=2)
+    # AST's own 600 patches: where the ratio becomes a symbol, an even number breaks dynamo's arithmetic
+    model = tiny_model(attention="eager", merge_ratio=0.25, num_hidden_layers=4, num_mel_bins=128, max_length=512)
     compiled = torch.compile(model, fullgraph=True, backend="eager")
-    follows(model, compiled)
+    x = torch.randn(1, 512, 128, generator=torch.Generator().manual_seed(0))
+    follows(model, compiled, x)
     model.set_merge_ratio(0.5)
-    follows(model, compiled)
+    follows(model, compiled, x)
 
 
 def test_one_graph_compiles_with_a_mask_and_with_gradients():

@@ -214,12 +214,12 @@ def test_padding_adds_nothing_to_a_token_whichever_side_it_is_on():
     garbage = 1e6
     into_padding = Matching(torch.tensor([[0, 1, 3]]), torch.tensor([[2]]), torch.tensor([[3]]))
     hidden_states = torch.tensor([[0.0], [0.0], [0.1], [garbage]])[None]
-    tokens, sizes = merge_tokens(hidden_states, torch.tensor([[1.0, 1.0, 1.0, 0.0]]), into_padding)
+    tokens, sizes = merge_tokens(hidden_states, torch.tensor([[1.0, 1.0, 1.0, 0.0]]), into_padding, padded=True)
     assert tokens[0, 2].item() == pytest.approx(0.1)
     assert sizes.tolist() == [[1.0, 1.0, 1.0]]
 
     hidden_states = torch.tensor([[0.0], [0.0], [garbage], [0.1]])[None]
-    tokens, sizes = merge_tokens(hidden_states, torch.tensor([[1.0, 1.0, 0.0, 1.0]]), into_padding)
+    tokens, sizes = merge_tokens(hidden_states, torch.tensor([[1.0, 1.0, 0.0, 1.0]]), into_padding, padded=True)
     assert tokens[0, 2].item() == pytest.approx(0.1)
     assert sizes.tolist() == [[1.0, 1.0, 1.0]]
 

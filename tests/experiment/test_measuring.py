@@ -1,0 +1,56 @@
+"""What is told of a student beside its metrics: structure and arithmetic; never a time."""
+
+import pytest
+import torch
+
+from fastast_hf.experiment.arguments import ComparisonArguments, DataArguments, ModelArguments
+from fastast_hf.experiment.measuring import compare_schedules, describe_merging, measure_speed
+from fastast_hf.experiment.start import stock_ast
+from fastast_hf.experiment.task import prepare_task
+from tests.conftest import tiny_ast, tiny_input, tiny_model
+
+
+@pytest.fixture
+def task(miniature):
+    return prepare_task(
+        DataArguments(**miniature.data), ModelArguments(**miniature.model), miniature.training_arguments()
+    )
+
+
+def student(**fields):
+    return tiny_model(num_mel_bins=48, max_length=64, **fields)
+
+
+def test_speed_is_measured_on_clips_of_the_task(task):
+    model = student(merge_ratio=0.4)
+    arguments = ComparisonArguments(benchmark_batch_size=12, benchmark_repeats=2)  # more than the 10 clips there are
+    told = measure_speed(model, stock_ast(model), task, arguments)
+    assert (told["batch_size"], told["num_frames"], told["dtype"]) == (12, 64, "float32")
+    assert list(told["rows"]) == ["ast", "fastast"]
+    assert told["rows"]["fastast"]["mac_ratio"] > 1
+
+
+def test_an_unmerged_student_agrees_with_itself(task):
+    told = describe_merging(student(), task)
+    assert told["agreement"] == {"top_answer": 1.0, "mean_kl": pytest.approx(0.0, abs=1e-12)}
+    assert told["merge_schedule"] == [0, 0, 0]
+
+
+def test_a_merged_student_is_compared_with_its_unmerged_self(task):
+    model = student(merge_ratio=0.5)
+    told = describe_merging(model, task, batch_size=4)
+    input_values = task.eval[:]["input_values"]
+    with torch.inference_mode():
+        merged = model(input_values).logits.log_softmax(-1)
+        unmerged = stock_ast(model)(input_values).logits.log_softmax(-1)
+    kl = (unmerged.exp() * (unmerged - merged)).sum(-1).mean().item()
+    assert told["agreement"]["mean_kl"] == pytest.approx(kl, rel=1e-3)
+    assert told["merge_schedule"] == list(model.config.merge_schedule().tokens_merged)
+
+
+def test_schedules_share_the_weights_and_save_work():
+    ast = tiny_ast()
+    schedules = {"r 5": {"tokens_merged_per_layer": 5}, "ratio 0.4": {"merge_ratio": 0.4}}
+    rows = compare_schedules(ast, tiny_input(), schedules, repeats=1)
+    assert list(rows) == ["AST", "r 5", "ratio 0.4"]
+    assert rows["AST"].mac_ratio == 1 < rows["r 5"].mac_ratio < rows["ratio 0.4"].mac_ratio

@@ -1,0 +1,90 @@
+"""Students and teachers are opened from whatever there is."""
+
+import pytest
+import torch
+from transformers import ASTConfig, ASTForAudioClassification, ViTConfig, ViTModel
+
+from fastast_hf import FastASTConfig, FastASTForAudioClassification
+from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassification
+from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
+from fastast_hf.experiment.start import knows_labels, open_student, open_teacher, stock_ast
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+LABELS = {
+    "id2label": {0: "cat", 1: "dog", 2: "rain"},
+    "label2id": {"cat": 0, "dog": 1, "rain": 2},
+    "problem_type": "single_label_classification",
+}
+
+
+@pytest.fixture
+def ast_folder(tmp_path):
+    torch.manual_seed(0)
+    ASTForAudioClassification(ASTConfig(**SIZES, max_length=64, num_labels=5)).save_pretrained(tmp_path / "ast")
+    return tmp_path / "ast"
+
+
+def test_an_ast_becomes_a_student_with_a_new_head(ast_folder):
+    arguments = ModelArguments(model_name_or_path=str(ast_folder), merge_ratio="0.2", max_length=32)
+    student = open_student(arguments, LABELS)
+    assert isinstance(student, FastASTForAudioClassification)
+    assert (student.config.merge_ratio, student.config.max_length) == (0.2, 32)
+    assert student.config.id2label == LABELS["id2label"]
+    assert student.classifier.dense.out_features == 3
+    stock = ASTForAudioClassification.from_pretrained(ast_folder).state_dict()
+    name = "audio_spectrogram_transformer.layers.1.mlp.fc1.weight"
+    assert torch.equal(student.state_dict()[name], stock[name])
+
+
+def test_a_vision_transformer_becomes_a_student(tmp_path):
+    ViTModel(ViTConfig(**SIZES, image_size=64)).save_pretrained(tmp_path)
+    arguments = ModelArguments(
+        model_name_or_path=str(tmp_path), tokens_merged_per_layer="3", max_length=64, time_stride=16
+    )
+    student = open_student(arguments, LABELS)
+    assert (student.config.tokens_merged_per_layer, student.config.time_stride) == (3, 16)
+    assert student.config.problem_type == "single_label_classification"
+
+
+def test_a_configuration_starts_from_random_weights(tmp_path):
+    FastASTConfig(**SIZES, max_length=64).save_pretrained(tmp_path)
+    student = open_student(ModelArguments(config_name=str(tmp_path), merge_ratio="0.1"), LABELS)
+    assert (student.config.hidden_size, student.config.merge_ratio, student.config.num_labels) == (32, 0.1, 3)
+
+
+@pytest.mark.parametrize("given", [{}, {"model_name_or_path": "a", "config_name": "b"}])
+def test_one_start_is_needed(given):
+    with pytest.raises(ValueError, match="`model_name_or_path` or `config_name` must be given, and not both"):
+        open_student(ModelArguments(**given), LABELS)
+
+
+def test_teachers_are_opened(tmp_path, ast_folder):
+    nobody = ModelArguments()
+    assert open_teacher(TeacherArguments(), nobody, LABELS) is None
+    EfficientATConfig(width_multiplier=0.1).save_pretrained(tmp_path / "cnn")
+    random = open_teacher(TeacherArguments(teacher_config_name=str(tmp_path / "cnn")), nobody, LABELS)
+    assert isinstance(random, EfficientATForAudioClassification)
+    random.save_pretrained(tmp_path / "cnn")
+    for folder, kind in (("cnn", EfficientATForAudioClassification), ("ast", ASTForAudioClassification)):
+        teacher = open_teacher(TeacherArguments(teacher_name_or_path=str(tmp_path / folder)), nobody, LABELS)
+        assert isinstance(teacher, kind)
+        assert teacher.config.id2label == LABELS["id2label"]
+    assert knows_labels(str(tmp_path / "cnn"), LABELS["id2label"])
+    assert not knows_labels(str(ast_folder), LABELS["id2label"])
+    assert not knows_labels(None, LABELS["id2label"])
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_the_stock_copy_gives_the_same_logits(attention):
+    torch.manual_seed(0)
+    config = FastASTConfig(**SIZES, max_length=64, attn_implementation=attention, **LABELS)
+    student = FastASTForAudioClassification(config).eval()
+    ast = stock_ast(student)
+    assert type(ast) is ASTForAudioClassification
+    assert type(ast.config) is ASTConfig
+    assert ast.config.id2label == LABELS["id2label"]
+    input_values = torch.randn(2, 64, 128)
+    with torch.inference_mode():
+        assert torch.equal(ast(input_values).logits, student(input_values).logits)
+    ast.classifier.dense.weight.data.zero_()
+    assert student.classifier.dense.weight.abs().sum() > 0, "the copy must not share weights"
