@@ -67,7 +67,7 @@ def train(sounds: Path) -> Outcome:
     FastASTConfig(
         hidden_size=96, num_hidden_layers=6, num_attention_heads=3, intermediate_size=384, max_length=128
     ).save_pretrained(RUN / "student")
-    EfficientATConfig(width_multiplier=0.4).save_pretrained(RUN / "teacher")
+    EfficientATConfig(width_multiplier=0.4, batch_norm_momentum=0.1).save_pretrained(RUN / "teacher")
     return run_experiment(
         ModelArguments(config_name=str(RUN / "student"), merge_ratio="0.25"),
         DataArguments(data_dir=str(sounds), split_column="split"),
@@ -86,7 +86,6 @@ def train(sounds: Path) -> Outcome:
             weight_decay=0.05,
             save_strategy="no",
             logging_strategy="epoch",
-            disable_tqdm=False,
         ),
     )
 

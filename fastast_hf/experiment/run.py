@@ -79,6 +79,8 @@ def run_experiment(
     settings = told_settings(
         model_arguments, data_arguments, teacher_arguments, comparison, augmentation, training_arguments
     )
+    if training_arguments.device.type == "cpu":
+        training_arguments.dataloader_pin_memory = False  # it only warns
     with training_arguments.main_process_first(desc="run folder"):
         claim_folder(folder, settings)
     task = prepare_task(data_arguments, model_arguments, training_arguments)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from torch import nn
 from transformers import (
     ASTConfig,
     ASTForAudioClassification,
@@ -41,7 +42,7 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
     fields = {**labels, **arguments.embedding_fields(), **arguments.merging_fields()}
     if path is None:
         config = FastASTConfig.from_pretrained(str(arguments.config_name), **download)
-        return FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields}))
+        return _draw_embeddings(FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields})))
     if _model_type(path, download) in _AST_TYPES:
         return FastASTForAudioClassification.from_pretrained(path, ignore_mismatched_sizes=True, **fields, **download)
     return ast_from_vision_transformer(path, **fields)
@@ -96,6 +97,17 @@ def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification
     ast: Any = ASTForAudioClassification(config)
     ast.load_state_dict(model.state_dict())
     return ast.to(model.device).eval()
+
+
+def _draw_embeddings(student: FastASTForAudioClassification) -> FastASTForAudioClassification:
+    """Draw the special tokens and position embeddings of a student that starts from nothing, as the AST authors do.
+
+    transformers leaves them at zero: LayerNorm with AST's epsilon of 1e-12 then blows up the first gradients.
+    """
+    embeddings = student.audio_spectrogram_transformer.embeddings
+    for parameter in (embeddings.cls_token, embeddings.distillation_token, embeddings.position_embeddings):
+        nn.init.trunc_normal_(parameter, std=student.config.initializer_range)
+    return student
 
 
 def _model_type(path: str, download: dict[str, Any]) -> str | None:

@@ -17,7 +17,8 @@ from transformers import AutoModel, PreTrainedConfig
 from transformers.utils import cached_file
 
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
-from fastast_hf.model.position_embeddings import NUM_SPECIAL_TOKENS, fit_position_grid
+from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
+from fastast_hf.model.position_embeddings import fit_position_grid
 
 _CONFIG_FIELDS = (
     "hidden_size",

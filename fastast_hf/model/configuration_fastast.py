@@ -1,22 +1,11 @@
 """Configuration of FastAST: an AST configuration and how many tokens each layer merges away."""
 
 import math
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 from transformers import ASTConfig
 
-
-class MergeSchedule(NamedTuple):
-    """What token merging does at each layer, for one input length.
-
-    Attributes:
-        tokens_merged: tokens merged away by each layer, one int a layer.
-        tokens_left: tokens that leave each layer, the two special tokens included, one int a layer.
-    """
-
-    tokens_merged: tuple[int, ...]
-    tokens_left: tuple[int, ...]
+from .merge_schedule import MergeSchedule, check_merging, plan_merges
 
 
 class FastASTConfig(ASTConfig):
@@ -144,13 +133,12 @@ class FastASTConfig(ASTConfig):
         Returns:
             The schedule, one entry a layer.
         """
-        tokens_merged, tokens_left = [], []
-        for layer in range(self.num_hidden_layers):
-            merged = min(self._tokens_wanted(layer, num_patches), num_patches // 2)
-            num_patches -= merged
-            tokens_merged.append(merged)
-            tokens_left.append(num_patches + 2)
-        return MergeSchedule(tuple(tokens_merged), tuple(tokens_left))
+        return plan_merges(
+            num_patches,
+            self.num_hidden_layers,
+            merge_ratio=self.merge_ratio,
+            tokens_merged_per_layer=self.tokens_merged_per_layer,
+        )
 
     def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> None:
         """Write `config.json`, naming the code of every FastAST class so that each `Auto*` class finds its own.
@@ -203,17 +191,6 @@ class FastASTConfig(ASTConfig):
     def _num_patches_along(self, length: int, stride: int) -> int:
         return (length - self.patch_size) // stride + 1
 
-    def _tokens_wanted(self, layer: int, num_patches: int) -> int:
-        """Tokens that the configuration asks a layer to merge, before the ceiling of half its patches."""
-        count = self.tokens_merged_per_layer
-        if count is not None:
-            return count[layer] if isinstance(count, list) else count
-        ratio = self.merge_ratio[layer] if isinstance(self.merge_ratio, list) else self.merge_ratio
-        # torch.compile turns a float that has changed into a symbol and breaks on its arithmetic; text stays a constant.
-        ratio = float.fromhex(float(ratio).hex())
-        # 0.29 * 100 is 28.999999999999996: what is a whole number on paper stays one.
-        return math.floor(ratio * num_patches + 1e-6)
-
     def _validate_merge_schedule(self) -> None:
         """Raise for a schedule that no input of `max_length` frames can follow."""
         if not isinstance(self.patch_size, int):
@@ -230,35 +207,13 @@ class FastASTConfig(ASTConfig):
             raise TypeError(
                 f"`proportional_attention` must be True or False, got {self.proportional_attention!r}. Give a bool."
             )
-        ratios = _one_per_layer("merge_ratio", self.merge_ratio, self.num_hidden_layers, Real)
-        for layer, ratio in enumerate(ratios):
-            if not 0 <= ratio <= 0.5:
-                raise ValueError(
-                    f"`merge_ratio` must be between 0 and 0.5, got {ratio} at layer {layer}. A layer can merge at most "
-                    "half of its patch tokens."
-                )
-        if self.tokens_merged_per_layer is None:
-            return
-        if any(ratios):
-            raise ValueError(
-                f"`merge_ratio` and `tokens_merged_per_layer` must not both be set, got {self.merge_ratio} and "
-                f"{self.tokens_merged_per_layer}. Give `merge_ratio=0` with a count, or `tokens_merged_per_layer=None` "
-                "with a ratio."
-            )
-        counts = _one_per_layer("tokens_merged_per_layer", self.tokens_merged_per_layer, self.num_hidden_layers, int)
-        num_patches = math.prod(self.patch_grid)
-        for layer, count in enumerate(counts):
-            if count < 0:
-                raise ValueError(
-                    f"`tokens_merged_per_layer` must not be negative, got {count} at layer {layer}. 0 merges nothing."
-                )
-            if isinstance(self.tokens_merged_per_layer, list) and count > num_patches // 2:
-                raise ValueError(
-                    f"`tokens_merged_per_layer` must be at most half of a layer's patch tokens, got {count} at layer "
-                    f"{layer}, which {num_patches} patch tokens enter at `max_length` = {self.max_length}. Give it at "
-                    f"most {num_patches // 2}, or fewer to the layers before."
-                )
-            num_patches -= min(count, num_patches // 2)
+        check_merging(
+            math.prod(self.patch_grid),
+            self.num_hidden_layers,
+            max_length=self.max_length,
+            merge_ratio=self.merge_ratio,
+            tokens_merged_per_layer=self.tokens_merged_per_layer,
+        )
 
 
 # The fields of merging, and those that a schedule is checked against.
@@ -273,15 +228,13 @@ _MERGING_FIELDS = (
     "tokens_merged_per_layer",
     "proportional_attention",
 )
+_PATCH_GRID_FIELDS = ("patch_size", "num_mel_bins", "frequency_stride", "time_stride", "max_length")
 
 _AUTO_MAP = {
     "AutoConfig": "configuration_fastast.FastASTConfig",
     "AutoModel": "modeling_fastast.FastASTModel",
     "AutoModelForAudioClassification": "modeling_fastast.FastASTForAudioClassification",
 }
-
-
-_PATCH_GRID_FIELDS = ("patch_size", "num_mel_bins", "frequency_stride", "time_stride", "max_length")
 
 
 def _as_json(value: Any) -> Any:
@@ -291,24 +244,6 @@ def _as_json(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _one_per_layer(name: str, value: Any, num_layers: int, kind: type) -> list[Any]:
-    """Spell out one value for all layers, or check a list of one a layer."""
-    values = value if isinstance(value, list) else [value] * num_layers
-    for layer, entry in enumerate(values):
-        if not isinstance(entry, kind) or isinstance(entry, bool):
-            what = "an int" if kind is int else "a number"
-            raise TypeError(
-                f"`{name}` must be {what} or a list of one a layer, got {entry!r} at layer {layer}. Give a value like "
-                f"{40 if kind is int else 0.25}."
-            )
-    if len(values) != num_layers:
-        raise ValueError(
-            f"`{name}` must have one value for each of the {num_layers} layers, got {len(values)}. The first layer "
-            f"without a partner is layer {min(len(values), num_layers)}."
-        )
-    return values
-
-
 FastASTConfig.register_for_auto_class()
 
-__all__ = ["FastASTConfig", "MergeSchedule"]
+__all__ = ["FastASTConfig"]

@@ -30,7 +30,8 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_fastast import FastASTConfig
-from .position_embeddings import NUM_SPECIAL_TOKENS, position_embeddings_converter
+from .merge_schedule import NUM_SPECIAL_TOKENS
+from .position_embeddings import position_embeddings_converter
 from .token_merging import bipartite_soft_matching, merge_source_map, merge_tokens, token_size_bias
 
 # transformers renames the keys of published AST checkpoints by class name, and knows only its own classes.

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 from transformers.core_model_loading import ConversionOps, WeightConverter
 
-NUM_SPECIAL_TOKENS = 2
+from .merge_schedule import NUM_SPECIAL_TOKENS
 
 
 def fit_position_grid(grid: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
@@ -109,7 +109,6 @@ def position_embeddings_converter() -> WeightConverter:
 
 
 __all__ = [
-    "NUM_SPECIAL_TOKENS",
     "FitPositionEmbeddings",
     "KeepPositionEmbeddings",
     "fit_position_embeddings",

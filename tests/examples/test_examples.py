@@ -1,0 +1,81 @@
+"""The doors, as a user opens them: in a process of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fastast_hf import FastASTConfig, FastASTFeatureExtractor
+from fastast_hf.data import make_synthetic_dataset
+from fastast_hf.distillation import EfficientATConfig
+from tests.conftest import tiny_ast, tiny_model
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(*command, cwd):
+    """Run a command without the network; give what it printed."""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(cwd / "hf_home"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("program", ["distill.py", "benchmark.py", "load_saved_model.py"])
+def test_help_explains_every_argument(program, tmp_path):
+    text = run(sys.executable, EXAMPLES / program, "--help", cwd=tmp_path)
+    assert "usage:" in text
+
+
+def test_distill_through_accelerate_launch(tmp_path):
+    make_synthetic_dataset(tmp_path / "sounds", clips_per_class=5, seconds=0.64)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    FastASTConfig(**sizes, max_length=64, num_mel_bins=48).save_pretrained(tmp_path / "student")
+    EfficientATConfig(width_multiplier=0.1).save_pretrained(tmp_path / "teacher")
+    launch = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1")
+    text = run(
+        *(*launch, EXAMPLES / "distill.py"),
+        *("--data_dir", "sounds", "--split_column", "split", "--output_dir", "runs/tiny"),
+        *("--config_name", "student", "--merge_ratio", "0.25"),
+        *("--teacher_config_name", "teacher", "--teacher_num_train_epochs", "1"),
+        *("--distillation_weight", "0.9", "--distillation_temperature", "2", "--num_train_epochs", "1"),
+        *("--frequency_mask_bins", "8", "--time_mask_frames", "8", "--benchmark_repeats", "2", "--use_cpu"),
+        cwd=tmp_path,
+    )
+    assert "| FastAST |" in text
+    assert "runs/tiny" in text
+    results = json.loads((tmp_path / "runs" / "tiny" / "results.json").read_text())
+    assert results["command"].startswith("distill.py --data_dir sounds --split_column split")
+    assert str(tmp_path) not in json.dumps(results)
+    assert str(tmp_path) not in (tmp_path / "runs" / "tiny" / "README.md").read_text()
+
+
+def test_benchmark_measures_a_checkpoint(tmp_path):
+    tiny_ast().save_pretrained(tmp_path / "ast")
+    schedules = ("--merge_ratio", "0.25", "0.5", "--tokens_merged_per_layer", "3")
+    program = (sys.executable, EXAMPLES / "benchmark.py", "ast")
+    text = run(*program, *schedules, "--repeats", "1", "--output", "speed.json", cwd=tmp_path)
+    results = json.loads((tmp_path / "speed.json").read_text())
+    assert list(results["benchmark"]["rows"]) == ["AST", "r 3", "ratio 0.25", "ratio 0.5"]
+    assert "| ratio 0.5 |" in text
+
+
+def test_a_saved_model_is_loaded_without_the_package(tmp_path):
+    model = tiny_model(merge_ratio=0.3, num_mel_bins=48, max_length=64)
+    extractor = FastASTFeatureExtractor(num_mel_bins=48, max_length=64)
+    model.save_pretrained(tmp_path / "model")
+    extractor.save_pretrained(tmp_path / "model")
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 8000).astype(np.float32)
+    soundfile.write(tmp_path / "sound.wav", waveform, 16_000, subtype="FLOAT")
+    program = (sys.executable, EXAMPLES / "load_saved_model.py", "model", "sound.wav")
+    text = run(*program, "--without-package", "--logits", "logits.npy", cwd=tmp_path)
+    expected = model(**extractor(waveform, sampling_rate=16_000, return_tensors="pt")).logits[0]
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected.detach().numpy(), atol=1e-6)
+    assert text.split("%")[1].split("\n")[0].strip() == model.config.id2label[int(expected.argmax())]
