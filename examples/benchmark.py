@@ -41,9 +41,11 @@ def main() -> None:
     schedules = {f"r {count}": {"tokens_merged_per_layer": count} for count in arguments.tokens_merged_per_layer}
     schedules |= {f"ratio {ratio}": {"merge_ratio": ratio} for ratio in arguments.merge_ratio}
     shape = (arguments.batch_size, model.config.max_length, model.config.num_mel_bins)
-    rows = compare_schedules(model, torch.randn(shape, device=device), schedules, repeats=arguments.repeats)
+    rows = compare_schedules(
+        model, torch.randn(shape, device=device).to(model.dtype), schedules, repeats=arguments.repeats
+    )
 
-    where_and_when = environment(device=device)
+    where_and_when = environment(device=device, dtype=model.dtype)
     results = {
         "schema": SCHEMA,
         "kind": "speed",

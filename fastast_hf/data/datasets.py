@@ -1,51 +1,23 @@
-"""The one way from sound to features and labels: a folder or a Hub data set becomes `input_values` and `labels`.
+"""The one way to labelled clips: a folder or a Hub data set becomes two parts, train and eval.
 
-`load_audio_dataset` finds the clips, their labels and the two parts, train and eval; `extract_features` turns a part
-into what a Trainer reads. Both stand on Hugging Face `datasets`, whose cache makes the second run fast.
+`fastast_hf.data.features` turns a part into what a Trainer reads. Both stand on Hugging Face `datasets`, whose cache
+makes the second run fast.
 """
 
 import glob
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from datasets import (
-    Array2D,
-    Audio,
-    ClassLabel,
-    Dataset,
-    DatasetDict,
-    Features,
-    List,
-    Value,
-    concatenate_datasets,
-    load_dataset,
-)
+from datasets import Audio, Dataset, DatasetDict, concatenate_datasets, load_dataset
 from datasets.exceptions import DatasetGenerationError
 from datasets.fingerprint import Hasher
 
-from fastast_hf.data.audio import load_audio
-from fastast_hf.data.labels import encode_labels, label_names, multi_hot, problem_type
+from fastast_hf.data.labels import encode_labels
 
 METADATA_READERS = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "parquet"}
 """Metadata files of an audiofolder, and the `datasets` builder that reads each."""
-
-FEATURES_VERSION = 1
-"""Raise it when decoding or resampling changes, so that cached features are computed again."""
-
-
-class SpectrogramFeatureExtractor(Protocol):
-    """What `extract_features` needs of a feature extractor: AST's has it."""
-
-    sampling_rate: int
-
-    def __call__(self, raw_speech: Any, sampling_rate: int | None, return_tensors: Any) -> Mapping[str, Any]:
-        """Turn waveforms into `input_values` of shape (batch, frames, mels)."""
-
-    def to_json_string(self) -> str:
-        """Write down all settings."""
 
 
 def load_audio_dataset(
@@ -81,7 +53,7 @@ def load_audio_dataset(
         split_column: Column that names each clip's part, such as "split".
         train_split_name: The part that trains.
         eval_split_name: The part that evaluates. Default: the only other part.
-        audio_column_name: Column with the sounds of a named data set; a folder has `file_name` instead.
+        audio_column_name: Column with the sounds of a named data set; a folder always has them in `file_name`.
         label_column_name: Column with the labels.
         label_delimiter: What stands between the labels of a clip in a multi-label string column, such as ";".
         cache_dir: Where `datasets` keeps its files. Default: its own cache.
@@ -98,7 +70,8 @@ def load_audio_dataset(
     """
     _check_arguments(data_dir, dataset_name, eval_fold, split_column)
     if data_dir is not None:
-        parts = {train_split_name: _read_folder(Path(data_dir), audio_column_name, cache_dir)}
+        audio_column_name = "file_name"  # whatever other columns there are, `audio` among them
+        parts = {train_split_name: _read_folder(Path(data_dir), cache_dir)}
     else:
         parts = _read_named(dataset_name, dataset_config_name, cache_dir=cache_dir, revision=revision, token=token)
 
@@ -122,70 +95,6 @@ def load_audio_dataset(
     return DatasetDict({name: part.select_columns(["audio", "label"]) for name, part in parts.items()})
 
 
-def extract_features(
-    dataset: Dataset,
-    feature_extractor: SpectrogramFeatureExtractor,
-    *,
-    batch_size: int = 32,
-    num_proc: int | None = None,
-    desc: str = "Extracting features",
-) -> Dataset:
-    """Compute the features of every clip once, for a Trainer with `default_data_collator`.
-
-    The result is cached under a fingerprint of the clips and of the feature extractor's settings: a rerun with the
-    same sounds reads it back; a changed sound file, label or setting computes it again.
-
-    Args:
-        dataset: A part from `load_audio_dataset`.
-        feature_extractor: AST's or one like it: called with a list of float32 waveforms, `sampling_rate` and
-            `return_tensors="np"`, it gives `input_values` of one shape for clips of any length.
-        batch_size: Clips per call of the feature extractor.
-        num_proc: Processes. Default: this one.
-        desc: Text before the progress bar.
-
-    Returns:
-        Columns `input_values` (frames, mels) float32 and `labels`, int64 for one label a clip or (classes,) float32 of
-        zeros and ones for many, in torch format.
-
-    Raises:
-        ValueError: A clip cannot be read; the message names it.
-    """
-    sampling_rate = feature_extractor.sampling_rate
-    silence = [np.zeros(sampling_rate, dtype=np.float32)]
-    shape = feature_extractor(silence, sampling_rate=sampling_rate, return_tensors="np")["input_values"].shape[1:]
-    names = label_names(dataset)
-    multi_label = problem_type(dataset) == "multi_label_classification"
-    # Settings, not the extractor itself: its hash would change with anything that it caches between calls.
-    settings = [type(feature_extractor).__name__, feature_extractor.to_json_string(), FEATURES_VERSION]
-    features = dataset.map(
-        _extract_batch,
-        batched=True,
-        batch_size=batch_size,
-        writer_batch_size=batch_size,
-        fn_kwargs={"feature_extractor": feature_extractor, "num_labels": len(names) if multi_label else None},
-        remove_columns=dataset.column_names,
-        # Array2D reads back as one block; nested lists take four times as long.
-        features=Features(
-            input_values=Array2D(shape, "float32"),
-            labels=List(Value("float32"), length=len(names)) if multi_label else ClassLabel(names=names),
-        ),
-        new_fingerprint=Hasher.hash([dataset._fingerprint, *settings]),
-        num_proc=num_proc,
-        desc=desc,
-    )
-    return features.with_format("torch")
-
-
-def _extract_batch(
-    batch: dict[str, list], feature_extractor: SpectrogramFeatureExtractor, num_labels: int | None
-) -> dict[str, Any]:
-    rate = feature_extractor.sampling_rate
-    waveforms = [load_audio(sound, sampling_rate=rate) for sound in batch["audio"]]
-    values = feature_extractor(waveforms, sampling_rate=rate, return_tensors="np")["input_values"]  # (B, T, M)
-    labels = batch["label"] if num_labels is None else multi_hot(batch["label"], num_labels)
-    return {"input_values": values.astype(np.float32), "labels": labels}
-
-
 # Reading
 
 
@@ -207,8 +116,8 @@ def _check_arguments(data_dir: Any, dataset_name: str | None, eval_fold: Any, sp
         )
 
 
-def _read_folder(folder: Path, audio_column: str, cache_dir: Any) -> Dataset:
-    """Read an audiofolder's metadata and add the sounds as undecoded audio.
+def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
+    """Read an audiofolder's metadata, with full paths in `file_name`.
 
     Not `load_dataset("audiofolder")`: it needs torchcodec even to store a path, and a class folder called "train" is a
     split to it, for which it drops all other folders (ESC-50 has such a class).
@@ -238,7 +147,8 @@ def _read_folder(folder: Path, audio_column: str, cache_dir: Any) -> Dataset:
         )
     stats = {str(path): path.stat() for path in [metadata.absolute(), *paths]}
     versions = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()]
-    return dataset.add_column(audio_column, [str(path) for path in paths], new_fingerprint=Hasher.hash(versions))
+    dataset = dataset.remove_columns("file_name")
+    return dataset.add_column("file_name", [str(path) for path in paths], new_fingerprint=Hasher.hash(versions))
 
 
 def _find_metadata(folder: Path) -> Path:

@@ -4,6 +4,9 @@ One label a clip stands in a column of strings or numbers. Several labels a clip
 string column that a delimiter cuts; a string is never cut without being asked to, since names such as
 "Gunshot, gunfire" are common. Class names are sorted, numbers by value, unless the column is a `ClassLabel` that
 brings its own order.
+
+An empty name is none: "dog;" is dog alone. A string without a name is a label that someone forgot, and is refused; a
+clip that has none of the classes on purpose has an empty list in a column of lists.
 """
 
 from collections.abc import Iterable, Sequence
@@ -47,7 +50,8 @@ def encode_labels(parts: dict[str, Dataset], delimiter: str | None = None) -> di
 
     Args:
         parts: Data sets by name, with the columns `audio` (undecoded) and `label`.
-        delimiter: What stands between the labels of a clip in a string column. Default: a clip has one label.
+        delimiter: What stands between the labels of a clip in a string column; empty names between two delimiters or
+            at the ends are dropped. Default: a clip has one label.
 
     Returns:
         The parts with `label` as `ClassLabel`, or as a list of it.
@@ -89,18 +93,28 @@ def _element(dataset: Dataset) -> Any:
 def _read_labels(dataset: Dataset, delimiter: str | None) -> list[Any]:
     """Return every clip's label, or its list of labels."""
     labels = dataset["label"][:]
+    is_class_label = isinstance(dataset.features["label"], ClassLabel)
+    if not is_class_label and not _is_list(dataset):
+        labels = [_read_names(label, delimiter) for label in labels]
     # -1 is how `ClassLabel` writes the hidden labels of a test split.
-    hidden = -1 if isinstance(dataset.features["label"], ClassLabel) else None
+    hidden = -1 if is_class_label else None
     missing = [row for row, label in enumerate(labels) if label is None or label == hidden]
     if missing:
-        sound = dataset[missing[0]]["audio"]["path"]
+        path = dataset[missing[0]]["audio"]["path"]  # None for a sound that the data set embeds
         raise ValueError(
-            f"`label` must be set for every clip, got {len(missing)} of {len(labels)} without one, first {sound!r}. "
-            "Label them or remove their rows."
+            f"`label` must be set for every clip, got {len(missing)} of {len(labels)} without one, first in row "
+            f"{missing[0]}{f' ({path!r})' if path else ''}. Label them or remove their rows."
         )
-    if delimiter is None or _is_list(dataset):
-        return labels
-    return [[name.strip() for name in str(label).split(delimiter)] for label in labels]
+    return labels
+
+
+def _read_names(label: Any, delimiter: str | None) -> Any:
+    """Return a clip's label, or the list that a delimiter cuts it into; None where there is no name."""
+    if label is None or not str(label).strip():
+        return None
+    if delimiter is None:
+        return label
+    return [name.strip() for name in str(label).split(delimiter) if name.strip()] or None
 
 
 def _check_same_classes(elements: list[ClassLabel]) -> None:

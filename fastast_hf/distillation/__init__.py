@@ -6,9 +6,12 @@ Importing it registers EfficientAT with the `Auto*` factories of transformers.
 from transformers import AutoConfig, AutoModelForAudioClassification
 
 from fastast_hf.distillation.augmentation import SpectrogramAugmentation
-from fastast_hf.distillation.efficientat import EfficientATConfig, EfficientATForAudioClassification
+from fastast_hf.distillation.configuration_efficientat import EfficientATConfig
+from fastast_hf.distillation.efficientat import EfficientATForAudioClassification
 from fastast_hf.distillation.losses import cmkd_loss, distillation_loss, label_loss
-from fastast_hf.distillation.trainer import CMKDTrainer, CMKDTrainingArguments
+from fastast_hf.distillation.teacher_labels import match_labels
+from fastast_hf.distillation.trainer import CMKDTrainer
+from fastast_hf.distillation.training_arguments import CMKDTrainingArguments
 
 AutoConfig.register(EfficientATConfig.model_type, EfficientATConfig)
 AutoModelForAudioClassification.register(EfficientATConfig, EfficientATForAudioClassification)
@@ -22,4 +25,5 @@ __all__ = [
     "cmkd_loss",
     "distillation_loss",
     "label_loss",
+    "match_labels",
 ]

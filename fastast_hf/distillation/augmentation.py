@@ -12,9 +12,8 @@ from torch.nn import functional as F
 class SpectrogramAugmentation:
     """Change a batch of spectrograms at random: time roll, mixup, SpecAugment, in this order.
 
-    `HfArgumentParser` reads the fields. The numbers come from torch's global generator on the CPU, which the Trainer
-    seeds and restores: a resumed run sees what an undisturbed one sees, on every device. What is switched off draws no
-    numbers; with everything switched off a batch passes unchanged.
+    `HfArgumentParser` reads the fields. The numbers are drawn on the CPU, so that a seed means the same on every
+    device. What is switched off draws no numbers; with everything switched off a batch passes unchanged.
 
     Source: Park et al. 2019, "SpecAugment" (arXiv 1904.08779), without time warping, one mask an axis, the widths of
     AST's ESC-50 recipe (24 of 128 mels, 96 of 512 frames); Zhang et al. 2018, "mixup" (arXiv 1710.09412). Deviation:
@@ -110,6 +109,23 @@ class SpectrogramAugmentation:
             mask = _random_mask(batch_size, num_frames, self.time_mask_frames, generator)  # (B, T)
             input_values = _fill_with_mean(input_values, mask[:, :, None])
         return input_values, labels
+
+
+def process_generator(process_index: int, num_processes: int) -> Generator:
+    """Give each process of a training its own random numbers for one batch.
+
+    The seeds come from torch's global generator on the CPU. The Trainer seeds that generator alike in all processes
+    and restores it from a checkpoint: a resumed run sees what an undisturbed one sees.
+
+    Args:
+        process_index: Number of this process, from 0.
+        num_processes: Number of all processes.
+
+    Returns:
+        A new generator on the CPU.
+    """
+    seeds = torch.randint(2**63 - 1, (num_processes,))
+    return Generator().manual_seed(int(seeds[process_index]))
 
 
 def roll_time(input_values: Tensor, shifts: Tensor) -> Tensor:

@@ -1,25 +1,14 @@
 """EfficientAT as a transformers model: the convolutional teacher, MobileNetV3-Large on spectrograms."""
 
-import json
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from huggingface_hub.dataclasses import strict
-from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
-from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 from transformers.utils.generic import can_return_tuple
 
-AUDIOSET_LABELS_NAME = "audioset_labels.json"
-
-_DOWNLOAD_OPTIONS = (
-    *("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token"),
-    *("trust_remote_code", "_from_auto", "_from_pipeline"),
-)
-_HIDDEN_SIZE = 1280  # units of the classifier's hidden layer, at width 1
+from fastast_hf.distillation.configuration_efficientat import EfficientATConfig, scale_channels
 
 
 class _BlockSettings(NamedTuple):
@@ -51,77 +40,6 @@ _BLOCKS = (
     _BlockSettings(5, 960, 160, True, nn.Hardswish, 1),
     _BlockSettings(5, 960, 160, True, nn.Hardswish, 1),
 )
-
-
-@strict
-class EfficientATConfig(PreTrainedConfig):
-    """Describe an EfficientAT network.
-
-    A folder with weights but no config.json, as EfficientAT was released, is read too: the width follows from the
-    tensors' shapes, the labels from `audioset_labels.json`, and the problem is AudioSet's, multi-label.
-
-    Args:
-        width_multiplier (`float`, *optional*, defaults to 1.0): Factor on the channels of MobileNetV3-Large, above 0.
-            The released mn04 has 0.4, mn10 has 1.0.
-        classifier_dropout (`float`, *optional*, defaults to 0.2): Dropout before the last layer, in [0, 1).
-        batch_norm_eps (`float`, *optional*, defaults to 0.001): Added to the variance by batch normalisation.
-        batch_norm_momentum (`float`, *optional*, defaults to 0.01): A batch's share in the running statistics.
-        initializer_range (`float`, *optional*, defaults to 0.01): Standard deviation of new linear weights.
-
-    Raises:
-        ValueError: If a field is outside its range.
-
-    Example:
-        >>> EfficientATConfig(width_multiplier=0.4, num_labels=10).hidden_size
-        512
-    """
-
-    model_type = "efficientat"
-
-    width_multiplier: float | int = 1.0
-    classifier_dropout: float | int = 0.2
-    batch_norm_eps: float = 1e-3
-    batch_norm_momentum: float = 0.01
-    initializer_range: float = 0.01
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        """Refuse values outside their range."""
-        super().__post_init__(**kwargs)
-        if not self.width_multiplier > 0:
-            raise ValueError(
-                f"`width_multiplier` must be above 0, got {self.width_multiplier}. Released networks have 0.4 to 4.0."
-            )
-        if not 0 <= self.classifier_dropout < 1:
-            raise ValueError(
-                f"`classifier_dropout` must be in [0, 1), got {self.classifier_dropout}. Use 0 for no dropout."
-            )
-
-    @property
-    def hidden_size(self) -> int:
-        """Units of the classifier's hidden layer."""
-        return _scale_channels(_HIDDEN_SIZE, self.width_multiplier)
-
-    @classmethod
-    def get_config_dict(
-        cls, pretrained_model_name_or_path: Any, **kwargs: Any
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Read config.json, or infer it where a local folder has the released weights only.
-
-        Args:
-            pretrained_model_name_or_path: A folder, a file or a Hub name, as for every transformers configuration.
-            **kwargs: Options of the download and values that replace the file's.
-
-        Returns:
-            The configuration as a dictionary, and the keywords that were not used.
-        """
-        folder = Path(pretrained_model_name_or_path, kwargs.get("subfolder") or "")
-        weights = folder / SAFE_WEIGHTS_NAME
-        if (folder / CONFIG_NAME).exists() or not weights.exists():
-            return super().get_config_dict(pretrained_model_name_or_path, **kwargs)
-        config = _infer_config(weights)
-        if "num_labels" in kwargs or "id2label" in kwargs:
-            del config["id2label"], config["label2id"]  # the caller's labels take their place
-        return config, {key: value for key, value in kwargs.items() if key not in _DOWNLOAD_OPTIONS}
 
 
 class EfficientATForAudioClassification(PreTrainedModel):
@@ -204,8 +122,8 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, in_channels: int, settings: _BlockSettings, config: EfficientATConfig) -> None:
         super().__init__()
-        expanded = _scale_channels(settings.expanded_channels, config.width_multiplier)
-        out_channels = _scale_channels(settings.out_channels, config.width_multiplier)
+        expanded = scale_channels(settings.expanded_channels, config.width_multiplier)
+        out_channels = scale_channels(settings.out_channels, config.width_multiplier)
         self.is_residual = settings.stride == 1 and in_channels == out_channels
         layers: list[nn.Module] = []
         if expanded != in_channels:
@@ -252,7 +170,7 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        squeezed = _round_to_multiple_of_8(channels / 4)
+        squeezed = scale_channels(channels, 1 / 4)
         self.fc1 = nn.Linear(channels, squeezed)
         self.fc2 = nn.Linear(squeezed, channels)
 
@@ -264,12 +182,12 @@ class SqueezeExcitation(nn.Module):
 
 
 def _build_features(config: EfficientATConfig) -> nn.Sequential:
-    channels = _scale_channels(_BLOCKS[0].out_channels, config.width_multiplier)
+    channels = scale_channels(_BLOCKS[0].out_channels, config.width_multiplier)
     stem = _convolution(1, channels, config, kernel_size=3, stride=2, activation=nn.Hardswish)
     layers: list[nn.Module] = [stem]
     for settings in _BLOCKS:
         layers.append(InvertedResidual(channels, settings, config))
-        channels = _scale_channels(settings.out_channels, config.width_multiplier)
+        channels = scale_channels(settings.out_channels, config.width_multiplier)
     layers.append(_convolution(channels, _embedding_size(config), config, activation=nn.Hardswish))
     return nn.Sequential(*layers)
 
@@ -294,33 +212,4 @@ def _convolution(
 
 
 def _embedding_size(config: EfficientATConfig) -> int:
-    return 6 * _scale_channels(_BLOCKS[-1].out_channels, config.width_multiplier)
-
-
-def _scale_channels(channels: int, width_multiplier: float) -> int:
-    return _round_to_multiple_of_8(channels * width_multiplier)
-
-
-def _round_to_multiple_of_8(channels: float) -> int:
-    """Round as MobileNetV3 does: to the nearest multiple of 8, but never below 90 % of the number."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels else rounded
-
-
-def _infer_config(weights: Path) -> dict[str, Any]:
-    """Read from the released tensors what their config.json would say."""
-    with safe_open(weights, framework="pt") as tensors:
-        hidden_size = tensors.get_slice("classifier.2.weight").get_shape()[0]
-        num_labels = tensors.get_slice("classifier.5.weight").get_shape()[0]
-    labels_file = weights.with_name(AUDIOSET_LABELS_NAME)
-    if labels_file.exists():
-        labels = json.loads(labels_file.read_text(encoding="utf-8"))
-    else:
-        labels = [f"LABEL_{index}" for index in range(num_labels)]
-    return {
-        "model_type": EfficientATConfig.model_type,
-        "width_multiplier": hidden_size / _HIDDEN_SIZE,
-        "id2label": dict(enumerate(labels)),
-        "label2id": {label: index for index, label in enumerate(labels)},
-        "problem_type": "multi_label_classification",
-    }
+    return 6 * scale_channels(_BLOCKS[-1].out_channels, config.width_multiplier)

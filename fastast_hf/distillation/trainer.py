@@ -1,44 +1,20 @@
 """Cross-model knowledge distillation (CMKD) with the transformers Trainer."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import TrainOutput
 
-from fastast_hf.distillation.augmentation import SpectrogramAugmentation
-from fastast_hf.distillation.losses import (
-    MULTI_LABEL,
-    SINGLE_LABEL,
-    check_distillation_weight,
-    check_temperature,
-    distillation_loss,
-    label_loss,
-)
+from fastast_hf.distillation.augmentation import SpectrogramAugmentation, process_generator
+from fastast_hf.distillation.losses import MULTI_LABEL, SINGLE_LABEL, distillation_loss, label_loss
+from fastast_hf.distillation.model_card import draft_model_card
+from fastast_hf.distillation.teacher_labels import label_names, match_labels
+from fastast_hf.distillation.training_arguments import CMKDTrainingArguments
 
 TEACHER_LOGITS = "teacher_logits"
-_NAMES_IN_MESSAGE = 5
-
-
-@dataclass
-class CMKDTrainingArguments(TrainingArguments):
-    """Hold the stock arguments and those of the CMKD loss."""
-
-    distillation_weight: float = field(
-        default=0.5, metadata={"help": "The teacher's share of the loss. 0: labels only, 1: teacher only."}
-    )
-    distillation_temperature: float = field(
-        default=1.0, metadata={"help": "Divisor of the teacher's logits; above 1 softens its targets."}
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse values outside their range."""
-        super().__post_init__()
-        check_distillation_weight(self.distillation_weight)
-        check_temperature(self.distillation_temperature, name="distillation_temperature")
 
 
 class CMKDTrainer(Trainer):
@@ -104,7 +80,7 @@ class CMKDTrainer(Trainer):
         if teacher is not None:
             if teacher is self.model:
                 raise ValueError("`teacher` must be another model than the student, got the student. Load it twice.")
-            self._teacher_order = match_labels(_label_names(self.model, "model"), _label_names(teacher, "teacher"))
+            self._teacher_order = match_labels(label_names(self.model, "model"), label_names(teacher, "teacher"))
             teacher.requires_grad_(False).eval().to(args.device)
         self._loss_sums = torch.zeros(3, device=args.device)  # batches, label losses, distillation losses
 
@@ -152,9 +128,12 @@ class CMKDTrainer(Trainer):
         labels = batch.pop("labels")
         stored_logits = batch.pop(TEACHER_LOGITS, None)
         problem_type = self._problem_type(labels)  # before mixup turns indices into probabilities
-        if model.training and self.augmentation is not None:
+        if model.training and self.augmentation is not None and not self.augmentation.is_identity:
             batch["input_values"], labels = self.augmentation(
-                batch["input_values"], labels, num_labels=self.model.config.num_labels
+                batch["input_values"],
+                labels,
+                num_labels=self.model.config.num_labels,
+                generator=process_generator(self.args.process_index, self.args.world_size),
             )
         outputs = model(**batch)
         loss = label_loss(outputs.logits, labels, problem_type=problem_type)
@@ -196,10 +175,23 @@ class CMKDTrainer(Trainer):
         if "loss" in logs:  # every process is here: the Trainer has just gathered this loss too
             batches, *sums = self.accelerator.reduce(self._loss_sums, reduction="sum").tolist()
             self._loss_sums.zero_()
-            logs["label_loss"] = sums[0] / batches
-            if self.args.distillation_weight > 0:
-                logs["distillation_loss"] = sums[1] / batches
+            if batches > 0:  # none where a user logs a `loss` before the first step
+                logs["label_loss"] = sums[0] / batches
+                if self.args.distillation_weight > 0:
+                    logs["distillation_loss"] = sums[1] / batches
         super().log(logs, start_time)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Draft a README.md where there is none; the stock method would replace a better card at every push.
+
+        Args:
+            *args: What `Trainer.create_model_card` takes.
+            **kwargs: What `Trainer.create_model_card` takes.
+        """
+        path = Path(str(self.args.output_dir), "README.md").resolve()
+        if self.is_world_process_zero() and not path.exists():
+            is_distilled = self.args.distillation_weight > 0
+            draft_model_card(*args, **kwargs, default_name=path.parent.name, is_distilled=is_distilled).save(path)
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
@@ -258,53 +250,3 @@ class CMKDTrainer(Trainer):
         if config.problem_type is None and config.num_labels > 1:
             config.problem_type = MULTI_LABEL if labels.is_floating_point() else SINGLE_LABEL
         return config.problem_type
-
-
-def match_labels(student_labels: Sequence[str], teacher_labels: Sequence[str]) -> list[int] | None:
-    """Find each of the student's labels among the teacher's.
-
-    Args:
-        student_labels: The student's label names, in the order of its logits.
-        teacher_labels: The teacher's.
-
-    Returns:
-        For each student label the teacher's column, or None if both have the same order already.
-
-    Raises:
-        ValueError: If the names are not the same.
-
-    Example:
-        >>> match_labels(["cat", "dog", "owl"], ["owl", "cat", "dog"])
-        [1, 2, 0]
-    """
-    if list(student_labels) == list(teacher_labels):
-        return None
-    if set(student_labels) != set(teacher_labels):
-        missing = _few(sorted(set(student_labels) - set(teacher_labels)))
-        unknown = _few(sorted(set(teacher_labels) - set(student_labels)))
-        raise ValueError(
-            f"`teacher` must have the student's labels, got one that lacks {missing} and adds {unknown}. "
-            "Set `id2label` of both configs, or fine-tune the teacher on the student's labels."
-        )
-    if len(set(student_labels)) < max(len(student_labels), len(teacher_labels)):
-        raise ValueError(
-            "`id2label` must name every label once where the teacher's order differs from the student's, got a name "
-            "twice. Rename it in both configs."
-        )
-    return [teacher_labels.index(label) for label in student_labels]
-
-
-def _label_names(model: nn.Module, role: str) -> list[str]:
-    id2label: Mapping[int, str] | None = getattr(getattr(model, "config", None), "id2label", None)
-    if id2label is None:
-        raise ValueError(
-            f"`{role}` must have its label names in `config.id2label`, got a {type(model).__name__} without. Set them."
-        )
-    return [id2label[index] for index in range(len(id2label))]
-
-
-def _few(names: Sequence[str]) -> str:
-    """List names, the first ones if they are many: AudioSet has 527."""
-    shown = ", ".join(repr(name) for name in names[:_NAMES_IN_MESSAGE]) or "nothing"
-    hidden = len(names) - _NAMES_IN_MESSAGE
-    return f"{shown} and {hidden} more" if hidden > 0 else shown

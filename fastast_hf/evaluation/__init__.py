@@ -5,9 +5,9 @@ from fastast_hf.evaluation.benchmark import (
     ThroughputResult,
     agreement,
     compare_throughput,
-    throughput_table,
 )
-from fastast_hf.evaluation.environment import environment
+from fastast_hf.evaluation.environment import environment, without_machine_path
+from fastast_hf.evaluation.inference import inference
 from fastast_hf.evaluation.macs import count_macs
 from fastast_hf.evaluation.metrics import compute_metrics
 
@@ -19,5 +19,6 @@ __all__ = [
     "compute_metrics",
     "count_macs",
     "environment",
-    "throughput_table",
+    "inference",
+    "without_machine_path",
 ]

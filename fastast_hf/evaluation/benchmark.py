@@ -147,32 +147,6 @@ def agreement(reference_logits: torch.Tensor, logits: torch.Tensor) -> Agreement
     return Agreement(top_answer=same.double().mean().item(), mean_kl=max(kl.item(), 0.0))
 
 
-def throughput_table(results: Mapping[str, ThroughputResult]) -> tuple[list[str], list[list[str]]]:
-    """Lay results out as a header and rows of text, for a door to print.
-
-    Args:
-        results: Results by model name, as `compare_throughput` returns them.
-
-    Returns:
-        The header and one row per model.
-    """
-    header = ["model", "clips/s", "latency (ms)", "IQR (ms)", "GMACs/clip", "speed-up", "MAC ratio", "share"]
-    rows = [
-        [
-            name,
-            f"{result.clips_per_second:.2f}",
-            f"{result.latency_ms:.2f}",
-            f"{result.latency_iqr_ms:.2f}",
-            f"{result.gmacs_per_clip:.2f}",
-            f"{result.speed_up:.2f}x",
-            f"{result.mac_ratio:.2f}x",
-            f"{result.share_of_mac_ratio:.2f}",
-        ]
-        for name, result in results.items()
-    ]
-    return header, rows
-
-
 def _check_comparison(
     models: Mapping[str, nn.Module], input_values: torch.Tensor, repeats: int, warmup: int, min_seconds: float
 ) -> None:

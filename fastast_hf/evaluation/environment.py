@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 
 from fastast_hf.version import __version__
+
+_SECRET = re.compile(r"--(\w+[-_])?token")
 
 
 def environment(
@@ -69,14 +72,36 @@ def command_line(argv: Sequence[str] | None = None) -> str:
         "distill.py '--data_dir=esc 10' --seed 0"
     """
     program, *arguments = sys.argv if argv is None else argv
-    return shlex.join([_pure_path(program).name, *map(_without_machine_path, arguments)])
+    return shlex.join([_pure_path(program).name, *map(without_machine_path, _without_secrets(arguments))])
 
 
-def _without_machine_path(argument: str) -> str:
-    """Shorten the absolute path in `argument` or in `--name=argument`."""
+def _without_secrets(arguments: Sequence[str]) -> list[str]:
+    """Leave out `--token x` and `--hub_token=x`: the line is published."""
+    kept: list[str] = []
+    secret_follows = False
+    for argument in arguments:
+        if not secret_follows and _SECRET.fullmatch(argument.split("=", 1)[0]):
+            secret_follows = "=" not in argument
+        elif secret_follows:
+            secret_follows = False
+        else:
+            kept.append(argument)
+    return kept
+
+
+def without_machine_path(argument: str) -> str:
+    """Shorten an absolute path, alone or in `--name=path`, to what others can use.
+
+    Args:
+        argument: Any text.
+
+    Returns:
+        A path below the working directory relative to it, the last part of any other absolute path, and all other text
+        as it is.
+    """
     if argument.startswith("-") and "=" in argument:
         name, value = argument.split("=", 1)
-        return f"{name}={_without_machine_path(value)}"
+        return f"{name}={without_machine_path(value)}"
     path = _pure_path(argument)
     if not path.is_absolute():
         return argument

@@ -7,12 +7,12 @@ file.
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 import evaluate
 import numpy as np
 from datasets import Features, List, Value
-from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 from transformers import EvalPrediction
 
@@ -67,6 +67,8 @@ class MeanAveragePrecision(_InMemoryMetric):
 
 class DPrime(_InMemoryMetric):
     """Measure d-prime: how far apart, in standard deviations, the scores of positive and negative clips lie.
+
+    It is infinite where every positive clip scores above every negative one.
 
     >>> DPrime().compute(predictions=[[0.1], [0.4], [0.3], [0.8]], references=[[0], [0], [1], [1]])["d_prime"]
     0.95...
@@ -137,19 +139,26 @@ def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> tuple[flo
 def d_prime(scores: np.ndarray, targets: np.ndarray) -> float:
     """Turn the mean area under the ROC curve into d-prime.
 
-    Source: AST's `d_prime`: sqrt(2) * norm.ppf(mean AUC). Classes without both a positive and a negative clip have no
-    AUC and are left out.
+    Source: AST's `d_prime`: sqrt(2) times the normal quantile of the mean AUC. Classes without both a positive and a
+    negative clip have no AUC and are left out.
 
     Args:
         scores: Shape (clips, classes); only their order within a class matters.
         targets: Zeros and ones of the same shape.
 
     Returns:
-        0 at chance, infinite at an AUC of 1, NaN if no class has an AUC.
+        0 at chance, infinite at a mean AUC of 1, minus infinite at 0, NaN if no class has an AUC.
     """
     defined = targets.any(axis=0) & ~targets.all(axis=0)
     areas = [roc_auc_score(targets[:, c], scores[:, c]) for c in np.flatnonzero(defined)]
-    return float(math.sqrt(2) * norm.ppf(np.mean(areas))) if areas else math.nan
+    return math.sqrt(2) * _normal_quantile(float(np.mean(areas))) if areas else math.nan
+
+
+def _normal_quantile(probability: float) -> float:
+    """Return the point of the standard normal distribution below which a share in [0, 1] lies."""
+    if probability in (0.0, 1.0):  # where `inv_cdf` raises
+        return math.inf if probability else -math.inf
+    return NormalDist().inv_cdf(probability)
 
 
 def _single_label_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -3,14 +3,16 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from fastast_hf.evaluation import without_machine_path
 
-def parse_schedule(value: str | None, kind: type) -> Any:
+
+def parse_schedule(name: str, value: str | None, kind: type) -> Any:
     """Read a merge schedule as it stands on a command line.
 
     Args:
+        name: the argument, for the message.
         value: one number, several separated by commas, a JSON list, or None.
         kind: `int` for counts, `float` for ratios.
 
@@ -22,7 +24,7 @@ def parse_schedule(value: str | None, kind: type) -> Any:
 
     Example:
     ```python
-    >>> parse_schedule("0.25", float), parse_schedule("20,10,0", int)
+    >>> parse_schedule("merge_ratio", "0.25", float), parse_schedule("tokens_merged_per_layer", "20,10,0", int)
     (0.25, [20, 10, 0])
 
     ```
@@ -34,8 +36,8 @@ def parse_schedule(value: str | None, kind: type) -> Any:
         parsed = [kind(number) for number in numbers]
     except ValueError:
         raise ValueError(
-            f"`merge schedule` must be {kind.__name__}s separated by commas, got {value}. Give one number for all layers "
-            "or one a layer."
+            f"`{name}` must be {kind.__name__}s separated by commas, got {value}. Give one number for all layers or one a "
+            "layer."
         ) from None
     return parsed[0] if len(parsed) == 1 else parsed
 
@@ -52,6 +54,9 @@ class ModelArguments:
         default=None,
         metadata={"help": "FastAST configuration to start from with random weights, instead of a checkpoint."},
     )
+    feature_extractor_name: str | None = field(
+        default=None, metadata={"help": "Feature extractor, if it is not the checkpoint's own."}
+    )
     model_revision: str = field(
         default="main", metadata={"help": "Branch, tag or commit of the checkpoint on the Hub."}
     )
@@ -66,8 +71,12 @@ class ModelArguments:
     tokens_merged_per_layer: str | None = field(
         default=None, metadata={"help": "The papers' r, instead of a ratio: one number, or one a layer (20,10,...)."}
     )
-    proportional_attention: bool = field(
-        default=True, metadata={"help": "Let a merged token weigh as much in the attention as the patches behind it."}
+    proportional_attention: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Whether a merged token weighs as much in the attention as the patches behind it. Default: what the "
+            "checkpoint says, else true."
+        },
     )
     max_length: int | None = field(
         default=None, metadata={"help": "Frames of 10 ms that a clip is padded or cut to (512: 5 seconds)."}
@@ -84,13 +93,18 @@ class ModelArguments:
         return {"cache_dir": self.cache_dir, "token": self.token, "revision": self.model_revision}
 
     def merging_fields(self) -> dict[str, Any]:
-        """Give the merging fields of a FastASTConfig that were set."""
-        fields = {
-            "merge_ratio": parse_schedule(self.merge_ratio, float),
-            "tokens_merged_per_layer": parse_schedule(self.tokens_merged_per_layer, int),
+        """Give the merging fields of a FastASTConfig that were set; a schedule replaces the checkpoint's of either kind."""
+        fields: dict[str, Any] = {
+            "merge_ratio": parse_schedule("merge_ratio", self.merge_ratio, float),
+            "tokens_merged_per_layer": parse_schedule("tokens_merged_per_layer", self.tokens_merged_per_layer, int),
             "proportional_attention": self.proportional_attention,
         }
-        return {name: value for name, value in fields.items() if value is not None}
+        given = {name: value for name, value in fields.items() if value is not None}
+        if "merge_ratio" in given and "tokens_merged_per_layer" not in given:
+            return {**given, "tokens_merged_per_layer": None}
+        if "tokens_merged_per_layer" in given and "merge_ratio" not in given:
+            return {**given, "merge_ratio": 0.0}
+        return given
 
     def embedding_fields(self) -> dict[str, int]:
         """Give the fields of a FastASTConfig that shape the patch grid, as far as they were set."""
@@ -139,6 +153,9 @@ class TeacherArguments:
         default=None,
         metadata={"help": "Teacher checkpoint: EfficientAT, or any audio classifier that takes AST's input_values."},
     )
+    trust_remote_code: bool = field(
+        default=False, metadata={"help": "Run the code that the teacher's repository brings. Read it first."}
+    )
     teacher_config_name: str | None = field(
         default=None,
         metadata={"help": "EfficientAT configuration to start from with random weights, instead of a checkpoint."},
@@ -175,18 +192,16 @@ _ALWAYS_TOLD = (
 )
 
 
-def told_settings(*arguments: Any) -> dict[str, Any]:
+def deciding_settings(*arguments: Any) -> dict[str, Any]:
     """Give the settings that decide what is learnt, as far as they are not the defaults, as plain data.
-
-    They tell one run from another, and stand in the results. An absolute path is told by its last part.
 
     Args:
         *arguments: the data classes of a run.
 
     Returns:
-        The values by name, ready for JSON.
+        The values by name, ready for JSON, paths in full: they tell one run from another, on this machine.
     """
-    told = {}
+    settings = {}
     for part in arguments:
         for entry in dataclasses.fields(part):
             value = getattr(part, entry.name, None)
@@ -196,5 +211,17 @@ def told_settings(*arguments: Any) -> dict[str, Any]:
             default = entry.default if factory is dataclasses.MISSING else factory()
             is_default = value == default or (default is None and value is False)
             if entry.name in _ALWAYS_TOLD or not is_default:
-                told[entry.name] = Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-    return json.loads(json.dumps(told, default=str))
+                settings[entry.name] = value
+    return json.loads(json.dumps(settings, default=str))
+
+
+def told_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Give settings as they may be published.
+
+    Args:
+        settings: what `deciding_settings` gives.
+
+    Returns:
+        The same with absolute paths shortened.
+    """
+    return {name: without_machine_path(value) if isinstance(value, str) else value for name, value in settings.items()}

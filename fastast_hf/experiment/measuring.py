@@ -1,13 +1,13 @@
 """What a run tells of its student beside the metrics: speed against the unmerged AST, and how the answers agree."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from datasets import Dataset
+from tqdm.auto import tqdm
 from transformers import ASTForAudioClassification, PreTrainedModel
 
-from fastast_hf.evaluation import ThroughputResult, agreement, compare_throughput
+from fastast_hf.evaluation import ThroughputResult, agreement, compare_throughput, inference
 from fastast_hf.experiment.arguments import ComparisonArguments
 from fastast_hf.experiment.start import stock_ast
 from fastast_hf.experiment.task import Task
@@ -60,7 +60,8 @@ def compare_schedules(
     """
     models: dict[str, Any] = {"AST": ast}
     for name, fields in schedules.items():
-        config = FastASTConfig(**{**ast.config.to_dict(), **fields})
+        unmerged = {"merge_ratio": 0.0, "tokens_merged_per_layer": None}
+        config = FastASTConfig(**{**ast.config.to_dict(), **unmerged, **fields})
         config._attn_implementation = ast.config._attn_implementation
         with torch.device("meta"):
             fast = FastASTForAudioClassification(config)
@@ -69,7 +70,7 @@ def compare_schedules(
     return compare_throughput(models, input_values, repeats=repeats)
 
 
-def describe_merging(student: FastASTForAudioClassification, task: Task, *, batch_size: int = 16) -> dict[str, Any]:
+def describe_merging(student: FastASTForAudioClassification, task: Task, *, batch_size: int) -> dict[str, Any]:
     """Say how much the student merges, and whether it still answers like itself unmerged.
 
     Args:
@@ -78,21 +79,18 @@ def describe_merging(student: FastASTForAudioClassification, task: Task, *, batc
         batch_size: clips a forward pass.
 
     Returns:
-        `merge_schedule`, tokens merged at each layer, and `agreement` with the unmerged model.
+        `merge_schedule`, tokens merged at each layer, and `agreement` with the unmerged model: of the top answer, and
+        for one label a clip the mean KL.
     """
-    merged, unmerged = (
-        torch.cat([model(input_values.to(model.device, model.dtype)).logits for input_values in batches])
-        for model, batches in (
-            (student, _batches(task.eval, batch_size)),
-            (stock_ast(student), _batches(task.eval, batch_size)),
-        )
-    )
-    return {
-        "merge_schedule": list(student.config.merge_schedule().tokens_merged),
-        "agreement": agreement(unmerged, merged).to_dict(),
-    }
-
-
-def _batches(dataset: Dataset, batch_size: int) -> Iterator[torch.Tensor]:
-    for batch in dataset.iter(batch_size):
-        yield batch["input_values"]
+    unmerged = stock_ast(student)
+    logits: dict[str, list[torch.Tensor]] = {"merged": [], "unmerged": []}
+    batches = task.eval.iter(batch_size)
+    with inference(student, unmerged):
+        for batch in tqdm(batches, desc="Agreement", total=-(-len(task.eval) // batch_size)):
+            input_values = batch["input_values"].to(student.device, student.dtype)
+            logits["merged"].append(student(input_values).logits)
+            logits["unmerged"].append(unmerged(input_values).logits)
+    found = agreement(torch.cat(logits["unmerged"]), torch.cat(logits["merged"])).to_dict()
+    if task.labels["problem_type"] != "single_label_classification":
+        del found["mean_kl"]  # it is that of a softmax
+    return {"merge_schedule": list(student.config.merge_schedule().tokens_merged), "agreement": found}

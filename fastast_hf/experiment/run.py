@@ -13,21 +13,22 @@ from huggingface_hub import HfApi
 from transformers import set_seed
 
 from fastast_hf.distillation import CMKDTrainingArguments, SpectrogramAugmentation
-from fastast_hf.evaluation import environment
+from fastast_hf.evaluation import environment, without_machine_path
 from fastast_hf.experiment.arguments import (
     ComparisonArguments,
     DataArguments,
     ModelArguments,
     TeacherArguments,
+    deciding_settings,
     told_settings,
 )
 from fastast_hf.experiment.files import claim_folder, write_json
 from fastast_hf.experiment.measuring import describe_merging, measure_speed
-from fastast_hf.experiment.start import open_student, stock_ast
-from fastast_hf.experiment.task import describe_data, prepare_task
+from fastast_hf.experiment.start import knows_task, open_student, open_teacher, stock_ast
+from fastast_hf.experiment.task import compute_features, describe_data, load_sounds, open_feature_extractor
 from fastast_hf.experiment.training import TrainedModel, arguments_for, train_model, train_teacher
 from fastast_hf.hub.model_card import write_model_card
-from fastast_hf.hub.results import SCHEMA
+from fastast_hf.hub.results import SCHEMA, check_results
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
 
 logger = logging.getLogger(__name__)
@@ -76,61 +77,90 @@ def run_experiment(
         ValueError: if the folder holds another run, or settings contradict each other.
     """
     folder = Path(str(training_arguments.output_dir))
-    settings = told_settings(
+    settings = deciding_settings(
         model_arguments, data_arguments, teacher_arguments, comparison, augmentation, training_arguments
     )
-    if training_arguments.device.type == "cpu":
-        training_arguments.dataloader_pin_memory = False  # it only warns
+    settings["num_processes"] = training_arguments.world_size
     with training_arguments.main_process_first(desc="run folder"):
         claim_folder(folder, settings)
-    task = prepare_task(data_arguments, model_arguments, training_arguments)
+    repo_id = _create_repository(training_arguments) if training_arguments.push_to_hub else None
+
+    sounds = load_sounds(data_arguments, model_arguments, training_arguments)
     set_seed(training_arguments.seed)  # the new heads
-    start = open_student(model_arguments, task.labels)
+    start = open_student(model_arguments, sounds.labels)
+    is_taught = training_arguments.distillation_weight > 0
+    teacher = open_teacher(teacher_arguments, model_arguments, sounds.labels, start.config) if is_taught else None
+    feature_extractor = open_feature_extractor(model_arguments, start.config)
+    task = compute_features(sounds, feature_extractor, data_arguments, training_arguments)
 
     models: dict[str, TrainedModel] = {}
-    if training_arguments.distillation_weight > 0:
+    if teacher is not None:
         logger.info("The teacher learns the labels")
-        models["teacher"] = train_teacher(teacher_arguments, model_arguments, task, augmentation, training_arguments)
+        knows = knows_task(teacher_arguments, model_arguments, sounds.labels)
+        models["teacher"] = train_teacher(teacher, knows, teacher_arguments, task, augmentation, training_arguments)
+        models["teacher"].record["base_model"] = _told_start(
+            teacher_arguments.teacher_name_or_path or teacher_arguments.teacher_config_name
+        )
     if comparison.train_ast:
         logger.info("AST learns the labels")
         labels_only = arguments_for(training_arguments, folder / "_ast", distillation_weight=0.0)
         models["ast"] = train_model(stock_ast(start), task, augmentation, labels_only)
-    teacher = models["teacher"].model if "teacher" in models else None
-    logger.info("FastAST learns %s", "the labels" if teacher is None else "from the teacher and the labels")
-    models["fastast"] = train_model(start, task, augmentation, training_arguments, teacher=teacher)
-
+    logger.info("FastAST learns %s", "from the teacher and the labels" if is_taught else "the labels")
+    models["fastast"] = train_model(
+        start,
+        task,
+        augmentation,
+        arguments_for(training_arguments, folder),
+        teacher=models["teacher"].model if is_taught else None,
+    )
     for name in {"ast", "fastast"} & models.keys():
-        models[name].record["base_model"] = model_arguments.model_name_or_path or model_arguments.config_name
-    where_and_when = environment(device=training_arguments.device)
+        models[name].record["base_model"] = _told_start(
+            model_arguments.model_name_or_path or model_arguments.config_name
+        )
+
+    student = models["fastast"].model
+    where_and_when = environment(device=training_arguments.device, dtype=student.dtype)
     results = {
         "schema": SCHEMA,
         "command": where_and_when["command"],
         "date": where_and_when["date"],
         "environment": where_and_when,
         "data": describe_data(data_arguments, task),
-        "training": settings,
+        "training": told_settings(settings),
         "models": {name: trained.record for name, trained in models.items()},
     }
-    student = models["fastast"].model
     if training_arguments.process_index == 0:
-        ast = models["ast"].model if "ast" in models else stock_ast(student)
         logger.info("AST and FastAST take turns for the speed")
+        ast = models["ast"].model if "ast" in models else stock_ast(student)
         results["benchmark"] = measure_speed(student, ast, task, comparison)
-        results["models"]["fastast"] |= describe_merging(student, task)
+        results["models"]["fastast"] |= describe_merging(student, task, batch_size=training_arguments.eval_batch_size)
+        check_results(results)
         write_json(folder / "results.json", results)
-        write_model_card(folder, results, repo_id=training_arguments.hub_model_id)
-        if training_arguments.push_to_hub:
-            _push(folder, training_arguments)
+        write_model_card(folder, results, repo_id=repo_id)
+        if repo_id is not None:
+            _push(folder, repo_id, training_arguments)
     return Outcome(results, student, task.feature_extractor, folder)
 
 
-def _push(folder: Path, arguments: CMKDTrainingArguments) -> None:
-    """Send the folder to the Hub as one commit, so that the repository never lacks a part."""
+def _told_start(name_or_path: str | None) -> str | None:
+    return None if name_or_path is None else without_machine_path(name_or_path)
+
+
+def _create_repository(arguments: CMKDTrainingArguments) -> str:
+    """Make the repository before the training, so that a wrong name or token is known at once."""
+    name = arguments.hub_model_id or Path(str(arguments.output_dir)).name
+    if arguments.process_index != 0:
+        return name
     api = HfApi(token=arguments.hub_token)
-    repo = api.create_repo(arguments.hub_model_id or folder.name, private=arguments.hub_private_repo, exist_ok=True)
-    api.upload_folder(
-        repo_id=repo.repo_id,
+    return api.create_repo(name, private=arguments.hub_private_repo, exist_ok=True).repo_id
+
+
+def _push(folder: Path, repo_id: str, arguments: CMKDTrainingArguments) -> None:
+    """Send the folder to the Hub as one commit, so that the repository never lacks a part."""
+    HfApi(token=arguments.hub_token).upload_folder(
+        repo_id=repo_id,
         folder_path=folder,
+        revision=arguments.hub_revision,
         commit_message="Upload the model, its code, card and results",
         ignore_patterns=_STAYS_HERE,
     )

@@ -25,7 +25,7 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
 
     Args:
         arguments: what to open, and how much to merge.
-        labels: `id2label`, `label2id` and `problem_type` of the task; a head for other labels is replaced.
+        labels: `id2label`, `label2id` and `problem_type` of the task. A head of another size is replaced by a new one.
 
     Returns:
         The student, with the merge schedule asked for.
@@ -45,40 +45,62 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
         return _draw_embeddings(FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields})))
     if _model_type(path, download) in _AST_TYPES:
         return FastASTForAudioClassification.from_pretrained(path, ignore_mismatched_sizes=True, **fields, **download)
-    return ast_from_vision_transformer(path, **fields)
+    return ast_from_vision_transformer(path, **fields, **download)
 
 
 def open_teacher(
-    arguments: TeacherArguments, download_from: ModelArguments, labels: dict[str, Any]
-) -> PreTrainedModel | None:
-    """Open the teacher: EfficientAT, released or saved, or any classifier that takes AST's `input_values`.
+    arguments: TeacherArguments, download_from: ModelArguments, labels: dict[str, Any], student: FastASTConfig
+) -> PreTrainedModel:
+    """Open the teacher: EfficientAT, released or saved, or any classifier that takes the student's `input_values`.
 
     Args:
         arguments: what to open.
         download_from: cache and token for the Hub.
-        labels: `id2label`, `label2id` and `problem_type` of the task; a head for other labels is replaced.
+        labels: `id2label`, `label2id` and `problem_type` of the task. A teacher that answers with these labels, in
+            whatever order, stays as it is; another one gets them, and a new head if its own has another size.
+        student: the student's configuration. An AST as teacher is fitted to its length.
 
     Returns:
-        The teacher, or None if none is named.
+        The teacher.
+
+    Raises:
+        ValueError: if none is named.
     """
     path, download = arguments.teacher_name_or_path, download_from.download_options() | {"revision": "main"}
+    if path is None and arguments.teacher_config_name is None:
+        raise ValueError(
+            "`teacher_name_or_path` must be given at a `distillation_weight` above 0, got none. Name a teacher, or set "
+            "`distillation_weight` to 0 to train on the labels alone."
+        )
     if path is None:
-        if arguments.teacher_config_name is None:
-            return None
-        config = EfficientATConfig.from_pretrained(arguments.teacher_config_name)
+        config = EfficientATConfig.from_pretrained(str(arguments.teacher_config_name), **download)
         return EfficientATForAudioClassification(EfficientATConfig(**{**config.to_dict(), **labels}))
-    opener: Any = AutoModelForAudioClassification
-    if _model_type(path, download) in (None, EfficientATConfig.model_type):
-        opener = EfficientATForAudioClassification
-    return opener.from_pretrained(path, ignore_mismatched_sizes=True, **labels, **download)
+    fields: dict[str, Any] = (
+        {} if _answers_with(path, labels, download) else {**labels, "ignore_mismatched_sizes": True}
+    )
+    model_type = _model_type(path, download)
+    if model_type in (None, EfficientATConfig.model_type):
+        return EfficientATForAudioClassification.from_pretrained(path, **fields, **download)
+    if model_type in _AST_TYPES:
+        return FastASTForAudioClassification.from_pretrained(path, max_length=student.max_length, **fields, **download)
+    return AutoModelForAudioClassification.from_pretrained(
+        path, trust_remote_code=arguments.trust_remote_code, **fields, **download
+    )
 
 
-def knows_labels(pretrained_model_name_or_path: str | None, id2label: dict[int, str]) -> bool:
-    """Tell whether a checkpoint already answers with these labels, so that it need not learn them."""
-    if pretrained_model_name_or_path is None or _model_type(pretrained_model_name_or_path, {}) is None:
-        return False
-    config = PreTrainedConfig.get_config_dict(pretrained_model_name_or_path)[0]
-    return set(config.get("id2label", {}).values()) == set(id2label.values())
+def knows_task(arguments: TeacherArguments, download_from: ModelArguments, labels: dict[str, Any]) -> bool:
+    """Tell whether the teacher answers with the task's labels already, so that it need not learn them.
+
+    Args:
+        arguments: which teacher.
+        download_from: cache and token for the Hub.
+        labels: those of the task.
+
+    Returns:
+        Whether it does.
+    """
+    path = arguments.teacher_name_or_path
+    return path is not None and _answers_with(path, labels, download_from.download_options() | {"revision": "main"})
 
 
 def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification:
@@ -97,6 +119,14 @@ def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification
     ast: Any = ASTForAudioClassification(config)
     ast.load_state_dict(model.state_dict())
     return ast.to(model.device).eval()
+
+
+def _answers_with(path: str, labels: dict[str, Any], download: dict[str, Any]) -> bool:
+    """Tell whether a checkpoint's labels are these, in whatever order."""
+    if _model_type(path, download) is None:
+        return False
+    names = PreTrainedConfig.get_config_dict(path, **download)[0].get("id2label") or {}
+    return sorted(names.values()) == sorted(labels["id2label"].values())
 
 
 def _draw_embeddings(student: FastASTForAudioClassification) -> FastASTForAudioClassification:

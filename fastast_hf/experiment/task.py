@@ -3,13 +3,26 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from transformers import TrainingArguments
 from transformers.utils import cached_file
 
-from fastast_hf.data import extract_features, label_names, load_audio_dataset, problem_type
+from fastast_hf.data import extract_features, label_mappings, label_names, load_audio_dataset, problem_type
+from fastast_hf.evaluation import without_machine_path
 from fastast_hf.experiment.arguments import DataArguments, ModelArguments
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor
+
+
+class Sounds(NamedTuple):
+    """The clips of a task, divided, before anything is computed.
+
+    Attributes:
+        parts: "train" and "eval", columns `audio` (not decoded) and `label`.
+        labels: `id2label`, `label2id` and `problem_type`, as a configuration takes them.
+    """
+
+    parts: DatasetDict
+    labels: dict[str, Any]
 
 
 class Task(NamedTuple):
@@ -28,20 +41,20 @@ class Task(NamedTuple):
     feature_extractor: FastASTFeatureExtractor
 
 
-def prepare_task(
+def load_sounds(
     arguments: DataArguments, model_arguments: ModelArguments, training_arguments: TrainingArguments
-) -> Task:
-    """Load the sounds, divide them, and compute the features of each clip once.
+) -> Sounds:
+    """Find the clips and their labels, and divide them.
 
     Args:
-        arguments: which sounds.
-        model_arguments: the length of a spectrogram, and the checkpoint whose feature extractor is used if it has one.
-        training_arguments: say which process goes first.
+        arguments: which sounds. A part that is cut to so many clips is shuffled first, since files lie class by class.
+        model_arguments: cache and token for the Hub.
+        training_arguments: say which process goes first, and the seed of the shuffle.
 
     Returns:
-        The task.
+        The clips.
     """
-    with training_arguments.main_process_first(desc="features"):
+    with training_arguments.main_process_first(desc="sounds"):
         parts = load_audio_dataset(
             arguments.data_dir,
             arguments.dataset_name,
@@ -56,43 +69,67 @@ def prepare_task(
             cache_dir=model_arguments.cache_dir,
             token=model_arguments.token,
         )
-        feature_extractor = open_feature_extractor(model_arguments)
-        limits = {"train": arguments.max_train_samples, "eval": arguments.max_eval_samples}
+        for name, limit in (("train", arguments.max_train_samples), ("eval", arguments.max_eval_samples)):
+            if limit is not None:
+                parts[name] = parts[name].shuffle(training_arguments.seed).take(min(limit, len(parts[name])))
+    id2label, label2id = label_mappings(label_names(parts["train"]))
+    labels = {"id2label": id2label, "label2id": label2id, "problem_type": problem_type(parts["train"])}
+    return Sounds(parts, labels)
+
+
+def compute_features(
+    sounds: Sounds,
+    feature_extractor: FastASTFeatureExtractor,
+    arguments: DataArguments,
+    training_arguments: TrainingArguments,
+) -> Task:
+    """Compute the features of each clip once.
+
+    Args:
+        sounds: the clips.
+        feature_extractor: what turns them into spectrograms.
+        arguments: in how many processes.
+        training_arguments: say which process goes first; the others read what it has cached.
+
+    Returns:
+        The task.
+    """
+    with training_arguments.main_process_first(desc="features"):
         features = {
             name: extract_features(
-                part.take(min(limits[name] or len(part), len(part))),
+                part,
                 feature_extractor,
                 num_proc=arguments.preprocessing_num_workers,
                 desc=f"Features of the {name} part",
             )
-            for name, part in parts.items()
+            for name, part in sounds.parts.items()
         }
-    names = label_names(parts["train"])
-    labels = {
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: index for index, name in enumerate(names)},
-        "problem_type": problem_type(parts["train"]),
-    }
-    return Task(features["train"], features["eval"], labels, feature_extractor)
+    return Task(features["train"], features["eval"], sounds.labels, feature_extractor)
 
 
-def open_feature_extractor(arguments: ModelArguments) -> FastASTFeatureExtractor:
-    """Open the checkpoint's feature extractor, or AST's own where the start has none, as a ViT does not.
+def open_feature_extractor(arguments: ModelArguments, config: FastASTConfig) -> FastASTFeatureExtractor:
+    """Open the start's feature extractor at the student's length, or AST's own where there is none, as with a ViT.
 
     Args:
-        arguments: the checkpoint, and `max_length` in frames if it is to be another.
+        arguments: where the student starts.
+        config: the student's; it settles the shape of a spectrogram.
 
     Returns:
         The feature extractor.
+
+    Raises:
+        ValueError: if the feature extractor makes other mel bins than the student takes.
     """
-    fields: dict[str, Any] = {} if arguments.max_length is None else {"max_length": arguments.max_length}
-    path, download = arguments.model_name_or_path, arguments.download_options()
-    if path is not None and _has_audio_features(path, download):
-        return FastASTFeatureExtractor.from_pretrained(path, **fields, **download)
-    if arguments.config_name is not None:
-        config = FastASTConfig.from_pretrained(arguments.config_name)
-        fields = {"max_length": config.max_length, "num_mel_bins": config.num_mel_bins} | fields
-    return FastASTFeatureExtractor(**fields)
+    path, download = arguments.feature_extractor_name or arguments.model_name_or_path, arguments.download_options()
+    if path is None or not (arguments.feature_extractor_name or _has_audio_features(path, download)):
+        return FastASTFeatureExtractor(max_length=config.max_length, num_mel_bins=config.num_mel_bins)
+    extractor: Any = FastASTFeatureExtractor.from_pretrained(path, max_length=config.max_length, **download)
+    if extractor.num_mel_bins != config.num_mel_bins:
+        raise ValueError(
+            f"`feature_extractor_name` must make the student's {config.num_mel_bins} mel bins, got {path}, which makes "
+            f"{extractor.num_mel_bins}. Name another one."
+        )
+    return extractor
 
 
 def describe_data(arguments: DataArguments, task: Task) -> dict[str, Any]:
@@ -106,13 +143,14 @@ def describe_data(arguments: DataArguments, task: Task) -> dict[str, Any]:
         The `data` part of `fastast_hf.hub.results`.
     """
     division = {"eval_fold": arguments.eval_fold, "split_column": arguments.split_column}
+    name, is_local = arguments.dataset_name, arguments.dataset_name is None or Path(arguments.dataset_name).exists()
     return {
-        "name": arguments.dataset_name or _folder_name(Path(str(arguments.data_dir))),
+        "name": without_machine_path(name) if name else _folder_name(Path(str(arguments.data_dir))),
         "num_train": len(task.train),
         "num_eval": len(task.eval),
         "labels": list(task.labels["label2id"]),
-        **({"id": arguments.dataset_name} if arguments.dataset_name else {}),
-        **{name: value for name, value in division.items() if value is not None},
+        **({} if is_local else {"id": name}),
+        **{field: value for field, value in division.items() if value is not None},
     }
 
 

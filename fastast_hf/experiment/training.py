@@ -1,16 +1,17 @@
 """One model of a run: trained, or taken up where an interrupted run left it."""
 
 import copy
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import EvalPrediction
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from fastast_hf.distillation import CMKDTrainer, CMKDTrainingArguments, SpectrogramAugmentation
+from fastast_hf.distillation import CMKDTrainer, CMKDTrainingArguments, SpectrogramAugmentation, match_labels
 from fastast_hf.evaluation import compute_metrics
-from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
+from fastast_hf.experiment.arguments import TeacherArguments
 from fastast_hf.experiment.files import read_json, write_json
-from fastast_hf.experiment.start import knows_labels, open_teacher
 from fastast_hf.experiment.task import Task
 
 RECORD_NAME = "_record.json"
@@ -32,20 +33,22 @@ class TrainedModel(NamedTuple):
 
 
 def arguments_for(arguments: CMKDTrainingArguments, folder: Path, **changes: Any) -> CMKDTrainingArguments:
-    """Copy training arguments for another model, which stays in its folder and goes to no Hub.
+    """Copy training arguments for one model of a run, which trains in its folder and pushes nothing.
 
     Args:
-        arguments: the student's.
-        folder: the other model's folder.
+        arguments: the run's.
+        folder: the model's folder.
         **changes: fields that differ.
 
     Returns:
         The copy.
     """
-    others = copy.copy(arguments)
+    own = copy.copy(arguments)
     for name, value in {"output_dir": str(folder), "push_to_hub": False, **changes}.items():
-        setattr(others, name, value)
-    return others
+        setattr(own, name, value)
+    if own.device.type == "cpu":
+        own.dataloader_pin_memory = False  # it would only warn
+    return own
 
 
 def train_model(
@@ -79,18 +82,19 @@ def train_model(
         train_dataset=task.train,
         eval_dataset=task.eval,
         processing_class=task.feature_extractor,
-        compute_metrics=compute_metrics(task.labels["problem_type"]),
+        compute_metrics=_metrics_in_order_of(model, task),
         augmentation=augmentation,
         teacher=teacher,
     )
     record: dict[str, Any] = {"num_parameters": model.num_parameters()}
-    if arguments.num_train_epochs > 0:
-        checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-        result = trainer.train(resume_from_checkpoint=checkpoint)
+    if arguments.num_train_epochs > 0 or arguments.max_steps > 0:
+        checkpoint = last_checkpoint(folder)
+        result = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         if checkpoint is None:  # the time of a part says nothing of the whole
             record["train_seconds"] = result.metrics["train_runtime"]
     metrics = {name.removeprefix("eval_"): value for name, value in trainer.evaluate().items()}
-    record["metrics"] = {name: metrics[name] for name in METRICS if name in metrics}
+    # d-prime is infinite where every clip is ranked right, and mAP is no number where no class has a clip
+    record["metrics"] = {name: metrics[name] for name in METRICS if math.isfinite(metrics.get(name, math.nan))}
     trainer.save_model()
     with arguments.main_process_first(desc="record"):
         if trainer.is_world_process_zero():
@@ -99,8 +103,9 @@ def train_model(
 
 
 def train_teacher(
+    teacher: Any,
+    knows_task: bool,
     teacher_arguments: TeacherArguments,
-    model_arguments: ModelArguments,
     task: Task,
     augmentation: SpectrogramAugmentation,
     arguments: CMKDTrainingArguments,
@@ -108,23 +113,24 @@ def train_teacher(
     """Fine-tune the teacher on the labels; one that answers with these labels already is only evaluated.
 
     Args:
-        teacher_arguments: which teacher, its epochs and its learning rate.
-        model_arguments: cache and token for the Hub.
+        teacher: a PreTrainedModel, where it starts.
+        knows_task: whether it answers with the task's labels already.
+        teacher_arguments: its epochs, its learning rate, and what of it is frozen.
         task: what it learns.
         augmentation: what it sees of a clip while it learns.
-        arguments: the student's, for all that is not the teacher's own.
+        arguments: the run's, for all that is not the teacher's own.
 
     Returns:
         The teacher and its record.
 
     Raises:
-        ValueError: if no teacher is named.
+        ValueError: if it neither knows the labels nor may learn them, or cannot be frozen.
     """
-    teacher: Any = open_teacher(teacher_arguments, model_arguments, task.labels)
-    if teacher is None:
+    epochs = teacher_arguments.teacher_num_train_epochs
+    if not knows_task and epochs <= 0:
         raise ValueError(
-            f"`teacher_name_or_path` must be given at `distillation_weight` {arguments.distillation_weight}, got none. "
-            "Name a teacher, or set `distillation_weight` to 0 to train on the labels alone."
+            f"`teacher_num_train_epochs` must be above 0 for a teacher with other labels, got {epochs}. Let it learn "
+            "these, or name a teacher that knows them."
         )
     if teacher_arguments.teacher_freeze_base_model:
         if not hasattr(teacher, "freeze_base_model"):
@@ -133,14 +139,41 @@ def train_teacher(
                 "`freeze_base_model()`: fine-tune all of it."
             )
         teacher.freeze_base_model()
-    path = teacher_arguments.teacher_name_or_path
-    knows_task = path is not None and knows_labels(path, task.labels["id2label"])
     own_arguments = arguments_for(
         arguments,
         Path(str(arguments.output_dir)) / "_teacher",
-        num_train_epochs=0 if knows_task else teacher_arguments.teacher_num_train_epochs,
+        num_train_epochs=0 if knows_task else epochs,
+        max_steps=-1,
         learning_rate=teacher_arguments.teacher_learning_rate,
         distillation_weight=0.0,
     )
-    trained = train_model(teacher, task, augmentation, own_arguments)
-    return TrainedModel(trained.model, {"base_model": path or teacher_arguments.teacher_config_name, **trained.record})
+    return train_model(teacher, task, augmentation, own_arguments)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Find the checkpoint to go on from.
+
+    Args:
+        folder: a model's folder.
+
+    Returns:
+        The newest checkpoint that was written to its end; the Trainer writes its state last. None if there is none.
+    """
+    whole = [path for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*") if (path / "trainer_state.json").is_file()]
+    return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def _metrics_in_order_of(model: Any, task: Task) -> Any:
+    """Compute the metrics of a model that may give its logits in another order than the task's labels."""
+    of_the_task = compute_metrics(task.labels["problem_type"])
+    names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+    order = match_labels(list(task.labels["id2label"].values()), names)
+    if order is None:
+        return of_the_task
+
+    def in_order(prediction: EvalPrediction) -> dict[str, float]:
+        logits = prediction.predictions
+        logits = logits[0] if isinstance(logits, tuple) else logits
+        return of_the_task(EvalPrediction(logits[:, order], prediction.label_ids))
+
+    return in_order

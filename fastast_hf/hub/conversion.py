@@ -49,13 +49,21 @@ _TIMM_LAYER_NORM_EPS = 1e-6
 
 
 def ast_from_vision_transformer(
-    pretrained_model_name_or_path: str | Path, **config_fields: Any
+    pretrained_model_name_or_path: str | Path,
+    *,
+    cache_dir: str | Path | None = None,
+    revision: str = "main",
+    token: str | bool | None = None,
+    **config_fields: Any,
 ) -> FastASTForAudioClassification:
     """Build an AST that starts from a ViT or DeiT checkpoint, with a classification head that is new.
 
     Args:
         pretrained_model_name_or_path: a folder or Hub repository with a ViT or DeiT in transformers' layout, or with a
             `model.safetensors` under timm's names.
+        cache_dir: where downloads from the Hub are kept.
+        revision: branch, tag or commit on the Hub.
+        token: Hub token, if the one you logged in with will not do.
         **config_fields: fields of [`FastASTConfig`], such as `max_length`, `frequency_stride`, `time_stride`,
             `num_labels`, `id2label` and `merge_ratio`. The encoder's sizes come from the checkpoint.
 
@@ -65,7 +73,8 @@ def ast_from_vision_transformer(
     Raises:
         ValueError: if the checkpoint is no ViT or DeiT, or a field contradicts its sizes.
     """
-    state, sizes = _read_vision_transformer(pretrained_model_name_or_path)
+    download = {"cache_dir": cache_dir, "revision": revision, "token": token}
+    state, sizes = _read_vision_transformer(str(pretrained_model_name_or_path), download)
     for name in _CONFIG_FIELDS:
         if name in config_fields and config_fields[name] != sizes[name]:
             raise ValueError(
@@ -105,19 +114,21 @@ def vision_transformer_to_ast(state: dict[str, torch.Tensor], patch_grid: tuple[
     }
 
 
-def _read_vision_transformer(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _read_vision_transformer(path: str, download: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read the encoder's tensors under transformers' names, and the configuration fields that its sizes settle."""
-    config_file = cached_file(str(path), "config.json", _raise_exceptions_for_missing_entries=False)
-    config = PreTrainedConfig.get_config_dict(str(path))[0] if config_file else {}
+    config_file = cached_file(path, "config.json", _raise_exceptions_for_missing_entries=False, **download)
+    config = PreTrainedConfig.get_config_dict(path, **download)[0] if config_file else {}
     if config.get("model_type") in ("vit", "deit"):
-        model = AutoModel.from_pretrained(path, add_pooling_layer=False, use_safetensors=True, dtype=torch.float32)
+        model = AutoModel.from_pretrained(
+            path, add_pooling_layer=False, use_safetensors=True, dtype=torch.float32, **download
+        )
         return model.state_dict(), {name: getattr(model.config, name) for name in _CONFIG_FIELDS}
     if config.get("model_type", "timm_wrapper") != "timm_wrapper":
         raise ValueError(
             f"`pretrained_model_name_or_path` must name a ViT or DeiT, got {path}, a {config['model_type']}. An AST needs "
             "no conversion: open it with `FastASTForAudioClassification.from_pretrained`."
         )
-    weights = load_file(str(cached_file(str(path), "model.safetensors")))
+    weights = load_file(str(cached_file(path, "model.safetensors", **download)))
     if not {"pos_embed", "cls_token", "blocks.0.attn.qkv.weight"} <= weights.keys():
         raise ValueError(
             f"`pretrained_model_name_or_path` must hold a ViT or DeiT, got {path}, whose tensors have neither "

@@ -17,7 +17,7 @@ TEMPLATE = Path(__file__).with_name("model_card_template.md")
 TASK = "audio-classification"
 TAGS = ["fastast", "audio-spectrogram-transformer", "token-merging"]
 DISTILLATION_TAG = "knowledge-distillation"
-METRIC_NAMES = {"accuracy": "Accuracy", "map": "Mean average precision"}
+METRIC_NAMES = {"accuracy": "Accuracy", "map": "Mean average precision", "d_prime": "d-prime"}
 MAX_LABELS_SHOWN = 50
 
 
@@ -97,7 +97,7 @@ def _eval_result(results: Mapping[str, Any], metric: str) -> EvalResult:
         task_type=TASK,
         dataset_type=data["id"] if _is_repo_id(data.get("id")) else re.sub(r"\W+", "-", name.lower()).strip("-"),
         dataset_name=name,
-        dataset_split=f"fold {fold}" if fold else "test",
+        dataset_split="test" if fold is None else f"fold {fold}",
         metric_type=metric,
         metric_name=METRIC_NAMES[metric],
         metric_value=round(results["models"]["fastast"]["metrics"][metric], 4),

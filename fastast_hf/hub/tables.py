@@ -17,6 +17,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str 
     ("Parameters", lambda model, row: _format(model.get("num_parameters"), "{:,.0f}")),
     ("Accuracy", lambda model, row: _format((model.get("metrics") or {}).get("accuracy"), "{:.2%}")),
     ("mAP", lambda model, row: _format((model.get("metrics") or {}).get("map"), "{:.3f}")),
+    ("d-prime", lambda model, row: _format((model.get("metrics") or {}).get("d_prime"), "{:.2f}")),
     ("Clips/s", lambda model, row: _format(row.get("clips_per_second"), "{:.2f}")),
     ("Speed-up", lambda model, row: _format(row.get("speed_up"), "{:.2f}x")),
     ("GMACs/clip", lambda model, row: _format(row.get("gmacs_per_clip"), "{:.2f}")),
@@ -76,10 +77,12 @@ def data_line(results: Mapping[str, Any]) -> str:
         One line of Markdown.
     """
     data = results["data"]
-    part = next((f"{field} {data[field]}" for field in ("eval_fold", "split_column") if data.get(field)), None)
+    part = next(
+        (f"{field} {data[field]}" for field in ("eval_fold", "split_column") if data.get(field) is not None), None
+    )
     where = f" ({escape_markdown(part.replace('_', ' '))})" if part else ""
     return (
-        f"Accuracy and mAP: {escape_markdown(data['name'])}{where}, {data['num_eval']:,} clips, "
+        f"Metrics: {escape_markdown(data['name'])}{where}, {data['num_eval']:,} clips, "
         f"after training on {data['num_train']:,} others."
     )
 

@@ -1,15 +1,13 @@
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from fastast_hf.data.audio import load_audio, mix_down, resample
+from tests.conftest import ESC10, SHARED, requires_shared
 
-SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
-ESC10 = SHARED_DATA / "esc10" / "audio"
-SPEECH_COMMANDS = SHARED_DATA / "speech_commands12" / "audio"
+SPEECH_COMMANDS = SHARED / "data" / "speech_commands12" / "audio"
 
 
 def encode(samples, sampling_rate=16_000, **kwargs):
@@ -90,7 +88,7 @@ def test_same_rate_is_untouched():
     assert resample(waveform, 16_000, 16_000) is waveform
 
 
-@pytest.mark.skipif(not ESC10.is_dir(), reason=f"needs {ESC10}")
+@requires_shared
 def test_esc10_clip():
     waveform = load_audio(ESC10 / "dog_bark" / "1-100032-A.ogg")
     samples, file_rate = soundfile.read(ESC10 / "dog_bark" / "1-100032-A.ogg")
@@ -99,7 +97,7 @@ def test_esc10_clip():
     assert 0 < np.abs(waveform).max() < 2
 
 
-@pytest.mark.skipif(not SPEECH_COMMANDS.is_dir(), reason=f"needs {SPEECH_COMMANDS}")
+@requires_shared
 def test_speech_commands_clip():
     path = sorted((SPEECH_COMMANDS / "yes").iterdir())[0]
     samples, _ = soundfile.read(path, dtype="int16")

@@ -1,62 +1,16 @@
 import json
-import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-import torch
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, List
-from transformers import ASTFeatureExtractor, default_data_collator
 
 from fastast_hf.data.audio import load_audio
-from fastast_hf.data.datasets import extract_features, load_audio_dataset
+from fastast_hf.data.datasets import load_audio_dataset
+from tests.conftest import ESC10, SHARED, requires_shared
+from tests.data.conftest import write_folder
 
-SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
-ESC10 = SHARED_DATA / "esc10" / "audio"
-SPEECH_COMMANDS = SHARED_DATA / "speech_commands12" / "audio"
-
-HEADER = "file_name,label,fold,split\n"
-ROWS = [
-    "a.wav,dog,1,train",
-    "b.wav,cat,1,train",
-    "c.wav,dog,2,train",
-    "d.wav,null,2,test",  # a label that pandas would read as missing
-    "train/e.wav,cat,3,test",  # a folder that `datasets` would take for a split
-]
-
-
-def write_sound(path, seconds=0.2, sampling_rate=16_000, seed=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    samples = np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * sampling_rate))
-    soundfile.write(path, samples, sampling_rate, subtype="PCM_16")
-
-
-def write_folder(folder, rows=ROWS, header=HEADER):
-    for i, row in enumerate(rows):
-        write_sound(folder / row.split(",")[0], seed=i)
-    (folder / "metadata.csv").write_text(header + "\n".join(rows) + "\n")
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return write_folder(tmp_path / "sounds")
-
-
-@pytest.fixture
-def load(folder, tmp_path):
-    def load_with(**kwargs):
-        source = {} if "dataset_name" in kwargs else {"data_dir": folder}
-        return load_audio_dataset(**{**source, **kwargs}, cache_dir=tmp_path / "cache")
-
-    return load_with
-
-
-@pytest.fixture
-def feature_extractor():
-    return ASTFeatureExtractor(num_mel_bins=32, max_length=24)
+SPEECH_COMMANDS = SHARED / "data" / "speech_commands12" / "audio"
 
 
 def names(part):
@@ -116,6 +70,15 @@ def test_folder_whose_name_looks_like_a_pattern(tmp_path):
     assert names(load_audio_dataset(folder, eval_fold=3, cache_dir=tmp_path / "cache")["eval"]) == ["e.wav"]
 
 
+def test_metadata_with_an_audio_column(load, folder):
+    write_folder(folder, ["a.wav,dog,1,x", "b.wav,cat,2,y"], header="file_name,label,fold,audio\n")
+    parts = load(eval_fold=1)
+    assert names(parts["train"]) == ["b.wav"]  # the sounds are those of `file_name`
+    assert parts["train"].features["audio"] == Audio(decode=False)
+    labels = load(eval_fold=1, label_column_name="audio")
+    assert texts(labels["train"]) == ["y"]
+
+
 def test_data_set_with_splits(load, tmp_path):
     def part(*labels):
         sounds = [{"bytes": (tmp_path / "sounds" / "a.wav").read_bytes(), "path": None}] * len(labels)
@@ -164,6 +127,14 @@ def test_delimited_labels(load, folder):
     assert load(eval_fold=1)["train"].features["label"].names == ["cat", "dog; rain"]  # never guessed
 
 
+def test_empty_names_between_delimiters_are_no_class(load, folder):
+    write_folder(folder, ["a.wav,dog;,1,train", "b.wav,cat;;dog,2,train"])
+    parts = load(eval_fold=1, label_delimiter=";")
+    assert parts["train"].features["label"] == List(ClassLabel(names=["cat", "dog"]))
+    assert texts(parts["eval"]) == [["dog"]]
+    assert texts(parts["train"]) == [["cat", "dog"]]
+
+
 def test_lists_of_labels(load, folder):
     (folder / "metadata.csv").unlink()
     rows = [
@@ -177,104 +148,20 @@ def test_lists_of_labels(load, folder):
     assert texts(parts["train"]) == [[], ["dog"]]
 
 
-# Features
-
-
-def test_features_equal_the_feature_extractor_clip_by_clip(load, feature_extractor):
-    part = load(eval_fold=2)["train"]
-    features = extract_features(part, feature_extractor, batch_size=2)
-    assert features.column_names == ["input_values", "labels"]
-    assert features["labels"][:].tolist() == [1, 0, 0]
-    for sound, row in zip(part["audio"], features, strict=True):
-        expected = feature_extractor(load_audio(sound), sampling_rate=16_000, return_tensors="pt")["input_values"]
-        torch.testing.assert_close(row["input_values"], expected[0], rtol=0, atol=0)
-
-
-def test_a_trainer_reads_batches(load, feature_extractor):
-    features = extract_features(load(eval_fold=2)["train"], feature_extractor)
-    batch = next(iter(torch.utils.data.DataLoader(features, batch_size=3, collate_fn=default_data_collator)))
-    assert batch["input_values"].shape == (3, 24, 32)
-    assert batch["input_values"].dtype == torch.float32
-    assert batch["labels"].dtype == torch.int64
-
-
-def test_many_labels_become_multi_hot(load, folder, feature_extractor):
-    write_folder(folder, ["a.wav,dog;rain,1,train", "b.wav,cat,2,train", "c.wav,rain,2,train"])
-    features = extract_features(load(eval_fold=1, label_delimiter=";")["train"], feature_extractor)
-    assert features["labels"][:].dtype == torch.float32
-    assert features["labels"][:].tolist() == [[1, 0, 0], [0, 0, 1]]
-
-
-def test_sounds_are_resampled_to_the_feature_extractor(load, folder):
-    write_sound(folder / "a.wav", sampling_rate=44_100)
-    feature_extractor = ASTFeatureExtractor(num_mel_bins=32, max_length=24, sampling_rate=8_000)
-    features = extract_features(load(eval_fold=1)["eval"], feature_extractor)
-    assert features[0]["input_values"].shape == (24, 32)
-
-
-def test_processes_give_the_same_features(load, feature_extractor):
-    part = load(eval_fold=2)["train"]
-    one, two = (extract_features(part, feature_extractor, num_proc=n) for n in (None, 2))
-    torch.testing.assert_close(one["input_values"][:], two["input_values"][:], rtol=0, atol=0)
-
-
-class CountingFeatureExtractor(ASTFeatureExtractor):
-    """Counts the clips that it sees in a class attribute, outside the settings."""
-
-    clips = 0
-
-    def __call__(self, raw_speech, **kwargs):
-        CountingFeatureExtractor.clips += len(raw_speech)
-        return super().__call__(raw_speech, **kwargs)
-
-
-def count_clips(load, **settings):
-    CountingFeatureExtractor.clips = 0
-    extract_features(
-        load(eval_fold=2)["train"], CountingFeatureExtractor(num_mel_bins=32, **{"max_length": 24, **settings})
-    )
-    return CountingFeatureExtractor.clips - 1  # one second of silence shows the shape
-
-
-def test_a_rerun_reads_the_cache(load, folder):
-    assert count_clips(load) == 3
-    assert count_clips(load) == 0
-    assert count_clips(load, max_length=16) == 3  # another setting
-    assert count_clips(load, max_length=16) == 0
-    write_sound(folder / "a.wav", seconds=0.3)  # another sound, same metadata
-    assert count_clips(load) == 3
-    write_folder(folder, [row.replace("dog", "wolf") for row in ROWS])  # another label
-    assert count_clips(load) == 3
-
-
-def test_the_fingerprint_is_the_same_in_another_process(load, folder, tmp_path, feature_extractor):
-    code = (
-        "from transformers import ASTFeatureExtractor\n"
-        "from fastast_hf.data.datasets import extract_features, load_audio_dataset\n"
-        f"parts = load_audio_dataset({str(folder)!r}, eval_fold=2, cache_dir={str(tmp_path / 'cache')!r})\n"
-        "print(extract_features(parts['train'], ASTFeatureExtractor(num_mel_bins=32, max_length=24))._fingerprint)\n"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    features = extract_features(load(eval_fold=2)["train"], feature_extractor)
-    assert run.stdout.split()[-1] == features._fingerprint
-
-
 # Real data
 
 
-@pytest.mark.skipif(not ESC10.is_dir(), reason=f"needs {ESC10}")
-def test_esc10_fold(tmp_path, feature_extractor):
+@requires_shared
+def test_esc10_fold(tmp_path):
     parts = load_audio_dataset(ESC10, eval_fold=1, cache_dir=tmp_path)
     assert {name: len(part) for name, part in parts.items()} == {"train": 320, "eval": 80}
     assert len(parts["eval"].features["label"].names) == 10
     assert all(name.startswith("1-") for name in names(parts["eval"]))
     assert not any(name.startswith("1-") for name in names(parts["train"]))
     assert [Path(sound["path"]).parent.name for sound in parts["eval"]["audio"]] == texts(parts["eval"])
-    features = extract_features(parts["eval"].select(range(3)), feature_extractor)
-    assert features["input_values"][:].isfinite().all()
 
 
-@pytest.mark.skipif(not SPEECH_COMMANDS.is_dir(), reason=f"needs {SPEECH_COMMANDS}")
+@requires_shared
 def test_speech_commands_split(tmp_path):
     parts = load_audio_dataset(SPEECH_COMMANDS, split_column="split", cache_dir=tmp_path)
     assert {name: len(part) for name, part in parts.items()} == {"train": 2_085, "eval": 915}
@@ -345,17 +232,13 @@ def test_empty_part(load, folder):
 
 def test_missing_label_and_fold(load, folder):
     write_folder(folder, ["a.wav,dog,1,train", "b.wav,,2,train"])
-    with pytest.raises(ValueError, match=r"`label` must be set for every clip, got 1 of 2 .*first '.*b.wav'. Label"):
+    with pytest.raises(
+        ValueError, match=r"`label` must be set for every clip, got 1 of 2 .* row 1 \('.*b.wav'\)\. Label"
+    ):
         load(eval_fold=1)
     write_folder(folder, ["a.wav,dog,1,train", "b.wav,cat,,train"])
     with pytest.raises(ValueError, match=r"`fold` must be set for every clip, got none in row 1. Fill"):
         load(eval_fold=1)
-
-
-def test_broken_clip_is_named(load, folder, feature_extractor):
-    (folder / "a.wav").write_text("not a sound")
-    with pytest.raises(ValueError, match=r"`source` must be a complete sound file .*a.wav"):
-        extract_features(load(eval_fold=1)["eval"], feature_extractor)
 
 
 def test_loose_sound_files_by_name(load, folder, monkeypatch):

@@ -44,13 +44,41 @@ def test_other_classes_in_one_part():
         encode_labels(parts)
 
 
-@pytest.mark.parametrize("labels", [["a", None], [0, -1]])
-def test_missing_label(labels):
+def test_empty_names_are_dropped():
+    encoded = encode_labels({"train": part(["dog;", "a;; b", " ; dog"])}, delimiter=";")
+    assert label_names(encoded["train"]) == ["a", "b", "dog"]
+    assert encoded["train"]["label"][:] == [[2], [0, 1], [2]]
+
+
+def test_an_empty_list_is_a_clip_without_labels():
+    encoded = encode_labels({"train": part([["dog"], []])})
+    assert encoded["train"]["label"][:] == [[0], []]
+
+
+@pytest.mark.parametrize(
+    ("labels", "delimiter"),
+    [
+        (["a", None], None),
+        (["a", ""], None),
+        ([0, -1], None),
+        (["a", None], ";"),
+        (["a", ""], ";"),
+        (["a", " ;; "], ";"),
+        ([["a"], None], None),
+    ],
+)
+def test_missing_label(labels, delimiter):
     feature = ClassLabel(names=["a"]) if labels[0] == 0 else None
-    with pytest.raises(
-        ValueError, match=r"`label` must be set for every clip, got 1 of 2 .*first '1.wav'. Label them"
-    ):
-        encode_labels({"train": part(labels, feature)})
+    message = r"`label` must be set for every clip, got 1 of 2 without one, first in row 1 \('1.wav'\)\. Label them"
+    with pytest.raises(ValueError, match=message):
+        encode_labels({"train": part(labels, feature)}, delimiter)
+
+
+def test_missing_label_of_an_embedded_sound():
+    sounds = [{"bytes": b"RIFF", "path": None}] * 2
+    dataset = Dataset.from_dict({"audio": sounds, "label": ["a", None]}).cast_column("audio", Audio(decode=False))
+    with pytest.raises(ValueError, match=r"got 1 of 2 without one, first in row 1\. Label them or remove their rows"):
+        encode_labels({"train": dataset})
 
 
 def test_mappings():

@@ -8,7 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import ASTFeatureExtractor
 
-from fastast_hf.data.datasets import extract_features, load_audio_dataset
+from fastast_hf.data.datasets import load_audio_dataset
+from fastast_hf.data.features import extract_features
 from fastast_hf.data.synthetic import EVENTS, make_clip, make_synthetic_dataset
 
 CLIP = {"seed": 0, "seconds": 1.28, "sampling_rate": 16_000, "snr_db": (5.0, 25.0)}

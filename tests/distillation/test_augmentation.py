@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import HfArgumentParser
 
-from fastast_hf.distillation.augmentation import SpectrogramAugmentation, mix, roll_time, span_mask
+from fastast_hf.distillation.augmentation import SpectrogramAugmentation, mix, process_generator, roll_time, span_mask
 
 OFF = {"time_roll": False, "frequency_mask_bins": 0, "time_mask_frames": 0, "mixup_probability": 0.0}
 
@@ -160,6 +160,31 @@ def test_global_generator_decides_and_bfloat16_works():
             assert first.dtype == dtype
             assert torch.equal(first, second)
             assert torch.equal(first_labels, second_labels)
+
+
+def draws(process_index, num_processes, num_batches=3):
+    torch.manual_seed(0)  # every process starts alike
+    return [
+        torch.rand(4, generator=process_generator(process_index, num_processes)).tolist() for _ in range(num_batches)
+    ]
+
+
+def test_processes_draw_their_own_numbers_and_stay_in_step():
+    streams = [draws(process_index, 3) for process_index in range(3)]
+    numbers = [number for stream in streams for batch in stream for number in batch]
+    assert len(set(numbers)) == len(numbers)
+    states = [torch.get_rng_state() for process_index in range(3) if draws(process_index, 3)]
+    assert all(torch.equal(state, states[0]) for state in states)
+
+
+def test_one_process_is_reproducible_and_goes_on_where_it_stopped():
+    expected = draws(0, 1)
+    assert draws(0, 1) == expected
+    assert draws(0, 1, num_batches=1) == expected[:1]
+    state = torch.get_rng_state()  # what a checkpoint keeps
+    torch.manual_seed(5)
+    torch.set_rng_state(state)
+    assert [torch.rand(4, generator=process_generator(0, 1)).tolist() for _ in range(2)] == expected[1:]
 
 
 def test_hf_argument_parser_reads_it():

@@ -1,21 +1,17 @@
 import json
-from pathlib import Path
 
 import pytest
 import soundfile
 import soxr
 import torch
-from huggingface_hub.errors import StrictDataclassFieldValidationError
 from torch.utils.data import Dataset
 from transformers import ASTFeatureExtractor, Trainer, TrainingArguments
 
-from fastast_hf.distillation.efficientat import EfficientATConfig, EfficientATForAudioClassification
+from fastast_hf.distillation.configuration_efficientat import EfficientATConfig
+from fastast_hf.distillation.efficientat import EfficientATForAudioClassification
+from tests.conftest import ESC10, SHARED, requires_shared
 
-SHARED = Path(__file__).parents[2].parent / "shared"
 RELEASED = SHARED / "models" / "efficientat_mn04_as"
-ESC10 = SHARED / "data" / "esc10" / "audio"
-needs_released = pytest.mark.skipif(not RELEASED.is_dir(), reason=f"the released weights are not at {RELEASED}")
-needs_esc10 = pytest.mark.skipif(not ESC10.is_dir(), reason=f"ESC-10 is not at {ESC10}")
 
 
 def tiny_model(**fields):
@@ -24,7 +20,7 @@ def tiny_model(**fields):
     return EfficientATForAudioClassification(EfficientATConfig(**fields)).eval()
 
 
-@needs_released
+@requires_shared
 def test_released_weights_load_without_a_config():
     model, loading = EfficientATForAudioClassification.from_pretrained(RELEASED, output_loading_info=True)
     assert not any(loading.values())
@@ -36,8 +32,7 @@ def test_released_weights_load_without_a_config():
     assert all(model.config.label2id[label] == index for index, label in enumerate(labels))
 
 
-@needs_released
-@needs_esc10
+@requires_shared
 @pytest.mark.filterwarnings("ignore:At least one mel filter")  # AST's own filter bank, without torchaudio
 @pytest.mark.parametrize(
     ("file_name", "label"),
@@ -58,7 +53,7 @@ def test_released_weights_know_real_sounds(file_name, label):
     assert label in [model.config.id2label[int(index)] for index in best]
 
 
-@needs_released
+@requires_shared
 def test_new_head_for_other_labels():
     names = ["cat", "dog", "owl"]
     model, loading = EfficientATForAudioClassification.from_pretrained(
@@ -88,17 +83,6 @@ def test_round_trip(tmp_path, width_multiplier):
     assert loaded.config.problem_type == "single_label_classification"
     input_values = torch.randn(2, 40, 32)
     assert torch.equal(loaded(input_values).logits, model(input_values).logits)
-
-
-def test_weights_alone_tell_width_and_number_of_labels(tmp_path):
-    model = tiny_model(width_multiplier=0.5, num_labels=4)
-    model.save_pretrained(tmp_path)
-    (tmp_path / "config.json").unlink()
-    config = EfficientATConfig.from_pretrained(tmp_path)
-    assert config.width_multiplier == 0.5
-    assert config.id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2", 3: "LABEL_3"}
-    assert config.problem_type == "multi_label_classification"
-    assert EfficientATConfig.from_pretrained(tmp_path, num_labels=2).id2label == {0: "LABEL_0", 1: "LABEL_1"}
 
 
 def test_channels_at_width_1_are_mobilenet_v3s():
@@ -179,20 +163,3 @@ def test_a_frozen_base_model_trains_its_classifier_alone(tmp_path):
     Trainer(model, arguments, train_dataset=Tones()).train()
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {name for name in before if name.startswith("classifier.")}
-
-
-@pytest.mark.parametrize("width_multiplier", [0.0, -0.4])
-def test_width_multiplier_outside_its_range(width_multiplier):
-    with pytest.raises(ValueError, match=r"`width_multiplier` must be above 0, got .* Released networks have"):
-        EfficientATConfig(width_multiplier=width_multiplier)
-
-
-@pytest.mark.parametrize("dropout", [-0.1, 1.0])
-def test_classifier_dropout_outside_its_range(dropout):
-    with pytest.raises(ValueError, match=r"`classifier_dropout` must be in \[0, 1\), got .* Use 0 for no dropout"):
-        EfficientATConfig(classifier_dropout=dropout)
-
-
-def test_field_of_another_type():
-    with pytest.raises(StrictDataclassFieldValidationError, match=r"'width_multiplier'"):
-        EfficientATConfig(width_multiplier="0.4")

@@ -1,15 +1,14 @@
 import copy
-import json
 
 import pytest
 import torch
 from datasets import Dataset
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from torch import nn
 from transformers import (
     ASTConfig,
     ASTForAudioClassification,
-    HfArgumentParser,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -17,9 +16,11 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from fastast_hf.distillation.augmentation import SpectrogramAugmentation
-from fastast_hf.distillation.efficientat import EfficientATConfig, EfficientATForAudioClassification
+from fastast_hf.distillation.configuration_efficientat import EfficientATConfig
+from fastast_hf.distillation.efficientat import EfficientATForAudioClassification
 from fastast_hf.distillation.losses import cmkd_loss
-from fastast_hf.distillation.trainer import CMKDTrainer, CMKDTrainingArguments, match_labels
+from fastast_hf.distillation.trainer import CMKDTrainer
+from fastast_hf.distillation.training_arguments import CMKDTrainingArguments
 
 SINGLE = "single_label_classification"
 MULTI = "multi_label_classification"
@@ -311,6 +312,14 @@ def test_both_parts_are_logged_as_means_of_the_window(tmp_path):
         assert [entry[name] for entry in double] == pytest.approx(means, abs=1e-5)
 
 
+def test_a_loss_that_is_logged_before_the_first_step(tmp_path):
+    trainer = CMKDTrainer(student(), arguments(tmp_path), teacher=convolutional_teacher())
+    trainer.log({"loss": 1.0})
+    (entry,) = trainer.state.log_history
+    assert entry["loss"] == 1.0
+    assert "label_loss" not in entry
+
+
 class StopAt(TrainerCallback):
     def __init__(self, step):
         self.step = step
@@ -369,27 +378,51 @@ def test_interrupted_and_resumed_equals_undisturbed(tmp_path, stop):
         assert first == second
 
 
-# --- Arguments ------------------------------------------------------------------------------------------------------
-
-
-def test_arguments_have_the_papers_values_and_parse(tmp_path):
-    (parsed,) = HfArgumentParser(CMKDTrainingArguments).parse_args_into_dataclasses(
-        ["--output_dir", str(tmp_path), "--distillation_temperature", "2"]
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_each_process_sees_its_own_views(tmp_path, monkeypatch, num_processes):
+    trainer = CMKDTrainer(
+        student(),
+        arguments(tmp_path),
+        teacher=Recorder(convolutional_teacher()),
+        augmentation=SpectrogramAugmentation(**AUGMENTATION),
     )
-    assert parsed.distillation_weight == 0.5
-    assert parsed.distillation_temperature == 2.0
-    assert arguments(tmp_path).distillation_temperature == 1.0
-    assert json.loads(parsed.to_json_string())["distillation_weight"] == 0.5
+    trainer.model.train()
+    monkeypatch.setattr(CMKDTrainingArguments, "world_size", num_processes)
+    for process_index in [*range(num_processes), 0]:
+        monkeypatch.setattr(CMKDTrainingArguments, "process_index", process_index)
+        torch.manual_seed(0)  # the Trainer seeds every process alike
+        trainer.compute_loss(trainer.model, clips()[:])
+    first, *others, again = trainer.teacher.views
+    assert torch.equal(again, first)
+    assert not any(torch.equal(view, first) for view in others)
 
 
-def test_distillation_weight_outside_its_range(tmp_path):
-    with pytest.raises(ValueError, match=r"`distillation_weight` must be between 0 and 1, got 1\.5"):
-        arguments(tmp_path, distillation_weight=1.5)
+# --- The card -------------------------------------------------------------------------------------------------------
 
 
-def test_distillation_temperature_outside_its_range(tmp_path):
-    with pytest.raises(ValueError, match=r"`distillation_temperature` must be above 0 and finite, got 0"):
-        arguments(tmp_path, distillation_temperature=0)
+def test_a_card_is_drafted_where_there_is_none(tmp_path):
+    trainer = CMKDTrainer(student(), arguments(tmp_path / "owls"), teacher=convolutional_teacher())
+    trainer.create_model_card(model_name=None, tags=["birds"], finetuned_from="me/owls-base")
+    card = ModelCard.load(tmp_path / "owls" / "README.md")
+    assert card.data.tags == ["birds", "generated_from_trainer", "knowledge-distillation"]
+    assert card.data.base_model == "me/owls-base"
+    assert card.text.startswith("\n# owls\n")
+
+
+def test_a_card_that_is_there_stays(tmp_path):
+    (tmp_path / "README.md").write_text("# The owls\n")
+    CMKDTrainer(student(), arguments(tmp_path), teacher=convolutional_teacher()).create_model_card()
+    assert (tmp_path / "README.md").read_text() == "# The owls\n"
+
+
+def test_the_first_process_alone_writes_a_card(tmp_path, monkeypatch):
+    trainer = CMKDTrainer(student(), arguments(tmp_path), teacher=convolutional_teacher())
+    monkeypatch.setattr(trainer, "is_world_process_zero", lambda: False)
+    trainer.create_model_card()
+    assert not (tmp_path / "README.md").exists()
+
+
+# --- Arguments ------------------------------------------------------------------------------------------------------
 
 
 def test_other_arguments_class(tmp_path):
@@ -441,17 +474,6 @@ def test_teacher_with_other_labels(tmp_path):
 def test_teacher_without_label_names(tmp_path):
     with pytest.raises(ValueError, match=r"`teacher` must have its label names in `config\.id2label`, got a Linear"):
         CMKDTrainer(student(), arguments(tmp_path), teacher=nn.Linear(2, 2))
-
-
-def test_many_differing_labels_are_counted():
-    with pytest.raises(ValueError, match=r"lacks nothing and adds '00', '01', '02', '03', '04' and 7 more"):
-        match_labels(["x"], ["x", *(f"{index:02}" for index in range(12))])
-
-
-def test_a_label_name_twice():
-    assert match_labels(["a", "a", "b"], ["a", "a", "b"]) is None
-    with pytest.raises(ValueError, match=r"`id2label` must name every label once .* got a name twice"):
-        match_labels(["a", "a", "b"], ["a", "b", "a"])
 
 
 def test_batches_without_labels(tmp_path):

@@ -6,7 +6,7 @@ from torch import nn
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from fastast_hf.evaluation import benchmark
-from fastast_hf.evaluation.benchmark import agreement, compare_throughput, throughput_table
+from fastast_hf.evaluation.benchmark import agreement, compare_throughput
 from fastast_hf.evaluation.macs import count_macs
 from tests.evaluation.test_macs import ast_macs, tiny_ast
 
@@ -113,14 +113,6 @@ def test_logits_of_other_clips_or_labels_are_refused(shape):
     reference = torch.zeros(0, 3) if shape == (0, 3) else torch.zeros(4, 3)
     with pytest.raises(ValueError, match=r"`logits` must have the shape \(clips, labels\) of `reference_logits`, got"):
         agreement(reference, torch.zeros(shape))
-
-
-def test_table_has_one_cell_a_column():
-    results = compare_throughput({"a": nn.Linear(8, 2)}, torch.zeros(1, 8), repeats=1, warmup=0)
-    header, rows = throughput_table(results)
-    assert rows[0][0] == "a"
-    assert [len(row) for row in rows] == [len(header)]
-    assert rows[0][header.index("speed-up")] == "1.00x"
 
 
 def test_counting_leaves_a_model_as_it_was():

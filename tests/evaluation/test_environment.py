@@ -35,7 +35,10 @@ def test_environment_says_what_a_reader_needs_and_is_json(monkeypatch):
         (["C:\\sounds\\esc10"], "esc10"),
         (["--label", "two words"], "--label 'two words'"),
         (["--learning_rate=3e-4"], "--learning_rate=3e-4"),
+        (["--token", "hf_secret", "--seed", "1"], "--seed 1"),
+        (["--seed", "1", "--hub_token=hf_secret", "--hub-token", "hf_secret"], "--seed 1"),
+        (["--average_tokens_across_devices", "False"], "--average_tokens_across_devices False"),
     ],
 )
-def test_command_line_has_no_path_of_the_machine(arguments, expected):
+def test_command_line_has_no_path_of_the_machine_and_no_secret(arguments, expected):
     assert command_line(["/usr/local/bin/fastast", *arguments]) == f"fastast {expected}"

@@ -34,27 +34,33 @@ def test_help_explains_every_argument(program, tmp_path):
     assert "usage:" in text
 
 
-def test_distill_through_accelerate_launch(tmp_path):
+# `--cpu` starts one process whatever number follows; `--multi_gpu` starts them, and `--use_cpu` keeps them off the GPUs
+@pytest.mark.parametrize("launch", [("--cpu",), ("--multi_gpu", "--num_processes", "2")], ids=["one", "two"])
+def test_distill_through_accelerate_launch(launch, tmp_path):
     make_synthetic_dataset(tmp_path / "sounds", clips_per_class=5, seconds=0.64)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
     FastASTConfig(**sizes, max_length=64, num_mel_bins=48).save_pretrained(tmp_path / "student")
     EfficientATConfig(width_multiplier=0.1).save_pretrained(tmp_path / "teacher")
-    launch = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1")
     text = run(
-        *(*launch, EXAMPLES / "distill.py"),
-        *("--data_dir", "sounds", "--split_column", "split", "--output_dir", "runs/tiny"),
-        *("--config_name", "student", "--merge_ratio", "0.25"),
-        *("--teacher_config_name", "teacher", "--teacher_num_train_epochs", "1"),
+        *(sys.executable, "-m", "accelerate.commands.launch", *launch, EXAMPLES / "distill.py"),
+        *("--data_dir", tmp_path / "sounds", "--split_column", "split", "--output_dir", "runs/tiny"),
+        *("--config_name", tmp_path / "student", "--merge_ratio", "0.25"),
+        *("--teacher_config_name", tmp_path / "teacher", "--teacher_num_train_epochs", "1"),
         *("--distillation_weight", "0.9", "--distillation_temperature", "2", "--num_train_epochs", "1"),
         *("--frequency_mask_bins", "8", "--time_mask_frames", "8", "--benchmark_repeats", "2", "--use_cpu"),
+        *("--save_strategy", "epoch"),
         cwd=tmp_path,
     )
-    assert "| FastAST |" in text
-    assert "runs/tiny" in text
-    results = json.loads((tmp_path / "runs" / "tiny" / "results.json").read_text())
+    assert text.count("| FastAST |") == 1
+    folder = tmp_path / "runs" / "tiny"
+    results = json.loads((folder / "results.json").read_text())
     assert results["command"].startswith("distill.py --data_dir sounds --split_column split")
-    assert str(tmp_path) not in json.dumps(results)
-    assert str(tmp_path) not in (tmp_path / "runs" / "tiny" / "README.md").read_text()
+    processes = 2 if "2" in launch else 1
+    assert results["training"]["num_processes"] == processes
+    states = {path.name for path in folder.glob("checkpoint-*/rng_state*")}
+    assert states == ({"rng_state_0.pth", "rng_state_1.pth"} if processes == 2 else {"rng_state.pth"})
+    for page in ("results.json", "README.md"):
+        assert str(tmp_path) not in (folder / page).read_text()
 
 
 def test_benchmark_measures_a_checkpoint(tmp_path):

@@ -9,6 +9,7 @@ from fastast_hf.experiment.arguments import (
     DataArguments,
     ModelArguments,
     TeacherArguments,
+    deciding_settings,
     parse_schedule,
     told_settings,
 )
@@ -26,13 +27,13 @@ from fastast_hf.experiment.arguments import (
     ],
 )
 def test_schedules_are_read(text, kind, expected):
-    assert parse_schedule(text, kind) == expected
+    assert parse_schedule("merge_ratio", text, kind) == expected
 
 
 @pytest.mark.parametrize(("text", "kind"), [("a lot", float), ("0.25", int), ("1,,2", int), ("", float)])
 def test_other_text_is_no_schedule(text, kind):
-    with pytest.raises(ValueError, match=f"`merge schedule` must be {kind.__name__}s separated by commas"):
-        parse_schedule(text, kind)
+    with pytest.raises(ValueError, match=f"`merge_ratio` must be {kind.__name__}s separated by commas"):
+        parse_schedule("merge_ratio", text, kind)
 
 
 def test_a_command_line_becomes_fields():
@@ -57,13 +58,19 @@ def test_a_command_line_becomes_fields():
             "--train_ast",
         ]
     )
-    assert model.merging_fields() == {"merge_ratio": [0.1, 0.2], "proportional_attention": False}
+    assert model.merging_fields() == {
+        **{"merge_ratio": [0.1, 0.2], "tokens_merged_per_layer": None, "proportional_attention": False}
+    }
+    assert ModelArguments(tokens_merged_per_layer="7").merging_fields() == {
+        **{"tokens_merged_per_layer": 7, "merge_ratio": 0.0}
+    }
+    assert ModelArguments().merging_fields() == {}, "the checkpoint's own schedule stays"
     assert model.embedding_fields() == {"max_length": 512}
     assert (data.eval_fold, teacher.teacher_freeze_base_model, comparison.train_ast) == (1, True, True)
 
 
 def test_settings_tell_what_decides_and_nothing_else(tmp_path):
-    told = told_settings(
+    settings = deciding_settings(
         ModelArguments(merge_ratio="0.25", token="secret", model_name_or_path=str(tmp_path / "start")),
         DataArguments(data_dir="sounds", eval_fold=1),
         SpectrogramAugmentation(mixup_probability=0.0),
@@ -71,7 +78,8 @@ def test_settings_tell_what_decides_and_nothing_else(tmp_path):
             output_dir=str(tmp_path), hub_token="secret", learning_rate=3e-4, save_strategy="epoch", use_cpu=True
         ),
     )
-    assert told == {
+    assert settings["model_name_or_path"] == str(tmp_path / "start"), "two folders of one name are two starts"
+    assert told_settings(settings) == {
         **{"merge_ratio": "0.25", "model_name_or_path": "start", "data_dir": "sounds", "eval_fold": 1},
         **{"mixup_probability": 0.0, "learning_rate": 3e-4, "use_cpu": True, "num_train_epochs": 3.0, "seed": 42},
         **{"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1},

@@ -3,18 +3,16 @@
 import pytest
 import torch
 
-from fastast_hf.experiment.arguments import ComparisonArguments, DataArguments, ModelArguments
+from fastast_hf.experiment.arguments import ComparisonArguments
 from fastast_hf.experiment.measuring import compare_schedules, describe_merging, measure_speed
 from fastast_hf.experiment.start import stock_ast
-from fastast_hf.experiment.task import prepare_task
 from tests.conftest import tiny_ast, tiny_input, tiny_model
+from tests.experiment.test_task import task_of
 
 
 @pytest.fixture
 def task(miniature):
-    return prepare_task(
-        DataArguments(**miniature.data), ModelArguments(**miniature.model), miniature.training_arguments()
-    )
+    return task_of(miniature)
 
 
 def student(**fields):
@@ -31,7 +29,7 @@ def test_speed_is_measured_on_clips_of_the_task(task):
 
 
 def test_an_unmerged_student_agrees_with_itself(task):
-    told = describe_merging(student(), task)
+    told = describe_merging(student(), task, batch_size=16)
     assert told["agreement"] == {"top_answer": 1.0, "mean_kl": pytest.approx(0.0, abs=1e-12)}
     assert told["merge_schedule"] == [0, 0, 0]
 
@@ -52,5 +50,13 @@ def test_schedules_share_the_weights_and_save_work():
     ast = tiny_ast()
     schedules = {"r 5": {"tokens_merged_per_layer": 5}, "ratio 0.4": {"merge_ratio": 0.4}}
     rows = compare_schedules(ast, tiny_input(), schedules, repeats=1)
+    assert not ast.classifier.dense.weight.is_meta
     assert list(rows) == ["AST", "r 5", "ratio 0.4"]
     assert rows["AST"].mac_ratio == 1 < rows["r 5"].mac_ratio < rows["ratio 0.4"].mac_ratio
+
+
+def test_a_fastast_may_be_the_baseline():
+    rows = compare_schedules(
+        tiny_model(merge_ratio=0.1), tiny_input(), {"r 5": {"tokens_merged_per_layer": 5}}, repeats=1
+    )
+    assert rows["r 5"].mac_ratio > 1

@@ -1,14 +1,20 @@
 """Teacher, student, evaluation, speed and card, in one go, interrupted, and under another name."""
 
+import csv
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import RepoUrl
+from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file
 from transformers import ASTForAudioClassification, TrainerCallback
 
 from fastast_hf import FastASTForAudioClassification
-from fastast_hf.distillation import CMKDTrainer
+from fastast_hf.distillation import CMKDTrainer, EfficientATForAudioClassification
+from fastast_hf.experiment.training import last_checkpoint
 from fastast_hf.hub.results import load_results
 
 
@@ -97,7 +103,7 @@ def test_labels_alone_need_no_teacher(miniature):
     miniature.teacher = {}
     outcome = miniature.run(distillation_weight=0.0)
     assert set(outcome.results["models"]) == {"fastast"}
-    with pytest.raises(ValueError, match=r"`teacher_name_or_path` must be given at `distillation_weight` 0.5"):
+    with pytest.raises(ValueError, match="`teacher_name_or_path` must be given at a `distillation_weight` above 0"):
         miniature.run("taught")
 
 
@@ -109,9 +115,94 @@ def test_a_teacher_that_knows_the_labels_is_not_trained(miniature):
     assert second.results["models"]["teacher"]["metrics"] == first.results["models"]["teacher"]["metrics"]
 
 
-def test_results_are_json_that_others_can_read(miniature):
-    outcome = miniature.run(distillation_weight=0.0)
+def test_what_is_published_holds_no_path_and_no_secret(miniature, monkeypatch):
+    secret = "hf_secret"
+    monkeypatch.setattr("sys.argv", ["distill.py", "--token", secret, "--output_dir", str(miniature.folder / "run")])
+    miniature.model["token"] = secret
+    outcome = miniature.run(hub_token=secret)
     text = (outcome.folder / "results.json").read_text()
     results = json.loads(text, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+    assert results["command"] == "distill.py --output_dir run"
     assert results["training"]["merge_ratio"] == "0.25"
-    assert str(miniature.folder) not in results["command"]
+    assert results["training"]["num_processes"] == 1
+    assert results["models"]["fastast"]["base_model"] == "student"
+    for page in (text, (outcome.folder / "README.md").read_text(), (outcome.folder / "_settings.json").read_text()):
+        assert secret not in page
+    for page in (text, (outcome.folder / "README.md").read_text()):
+        assert str(miniature.folder.parent) not in page
+
+
+def test_a_teacher_in_another_order_teaches_the_right_labels(miniature):
+    first = miniature.run()
+    folder = first.folder / "_teacher"
+    teacher = EfficientATForAudioClassification.from_pretrained(folder)
+    names = list(teacher.config.id2label.values())[::-1]
+    teacher.classifier[5].weight.data = teacher.classifier[5].weight.data.flip(0)
+    teacher.classifier[5].bias.data = teacher.classifier[5].bias.data.flip(0)
+    teacher.config.id2label = dict(enumerate(names))
+    teacher.config.label2id = {name: index for index, name in enumerate(names)}
+    teacher.save_pretrained(miniature.folder / "flipped")
+
+    miniature.teacher = {"teacher_name_or_path": str(folder)}
+    straight = miniature.run("straight")
+    miniature.teacher = {"teacher_name_or_path": str(miniature.folder / "flipped")}
+    flipped = miniature.run("flipped_run")
+    assert flipped.results["models"]["teacher"]["metrics"] == straight.results["models"]["teacher"]["metrics"]
+    for name, tensor in straight.student.state_dict().items():
+        torch.testing.assert_close(flipped.student.state_dict()[name], tensor, atol=1e-6, rtol=1e-5)
+
+
+def test_many_labels_a_clip(miniature, tmp_path):
+    with (Path(miniature.data["data_dir"]) / "metadata.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    sounds = tmp_path / "many"
+    shutil.copytree(miniature.data["data_dir"], sounds)
+    with (sounds / "metadata.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["file_name", "label", "split"])
+        writer.writeheader()
+        for row in rows:
+            kind = "tonal" if "noise" not in row["label"] else "noisy"
+            writer.writerow({**row, "label": f"{row['label']};{kind}"})
+    miniature.data = {"data_dir": str(sounds), "split_column": "split", "label_delimiter": ";", "max_eval_samples": 2}
+    outcome = miniature.run()
+    assert outcome.student.config.problem_type == "multi_label_classification"
+    results = load_results(outcome.folder / "results.json")
+    assert len(results["data"]["labels"]) == 12
+    assert set(results["models"]["fastast"]["metrics"]) <= {"map", "d_prime"}, "and only what is finite"
+    assert "mean_kl" not in results["models"]["fastast"]["agreement"]
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path):
+    assert last_checkpoint(tmp_path / "nothing") is None
+    for step, is_whole in ((5, True), (10, True), (15, False)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if is_whole:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+
+
+def test_the_hub_gets_the_folder_in_one_commit(miniature, monkeypatch):
+    calls = []
+
+    class Api:
+        """Record what is asked of the Hub, in order; the real client is tested against a server of its own."""
+
+        def __init__(self, token=None):
+            assert token == "hf_secret"
+
+        def create_repo(self, name, **options):
+            calls.append(("create", name, options))
+            return RepoUrl(f"https://huggingface.co/you/{name}")
+
+        def upload_folder(self, **options):
+            paths = [str(path.relative_to(options["folder_path"])) for path in options["folder_path"].rglob("*")]
+            kept = filter_repo_objects(paths, ignore_patterns=options["ignore_patterns"])
+            calls.append(("upload", options["repo_id"], set(kept)))
+
+    monkeypatch.setattr("fastast_hf.experiment.run.HfApi", Api)
+    outcome = miniature.run(push_to_hub=True, hub_token="hf_secret", hub_model_id="fast")
+    (_, name, _), (kind, repo_id, files) = calls
+    assert (name, kind, repo_id) == ("fast", "upload", "you/fast")
+    assert files >= {"README.md", "results.json", "model.safetensors", "config.json", "modeling_fastast.py"}
+    assert not [file for file in files if file.startswith(("_", "checkpoint-")) or file.endswith(".bin")]
+    assert "you/fast" in (outcome.folder / "README.md").read_text()

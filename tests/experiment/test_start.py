@@ -7,7 +7,7 @@ from transformers import ASTConfig, ASTForAudioClassification, ViTConfig, ViTMod
 from fastast_hf import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassification
 from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
-from fastast_hf.experiment.start import knows_labels, open_student, open_teacher, stock_ast
+from fastast_hf.experiment.start import knows_task, open_student, open_teacher, stock_ast
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 LABELS = {
@@ -58,20 +58,42 @@ def test_one_start_is_needed(given):
         open_student(ModelArguments(**given), LABELS)
 
 
-def test_teachers_are_opened(tmp_path, ast_folder):
-    nobody = ModelArguments()
-    assert open_teacher(TeacherArguments(), nobody, LABELS) is None
+STUDENT = FastASTConfig(**SIZES, max_length=96)
+
+
+def test_a_teacher_is_needed():
+    with pytest.raises(ValueError, match="`teacher_name_or_path` must be given at a `distillation_weight` above 0"):
+        open_teacher(TeacherArguments(), ModelArguments(), LABELS, STUDENT)
+
+
+def test_teachers_get_the_labels_of_the_task(tmp_path, ast_folder):
     EfficientATConfig(width_multiplier=0.1).save_pretrained(tmp_path / "cnn")
-    random = open_teacher(TeacherArguments(teacher_config_name=str(tmp_path / "cnn")), nobody, LABELS)
+    arguments = TeacherArguments(teacher_config_name=str(tmp_path / "cnn"))
+    random = open_teacher(arguments, ModelArguments(), LABELS, STUDENT)
     assert isinstance(random, EfficientATForAudioClassification)
     random.save_pretrained(tmp_path / "cnn")
-    for folder, kind in (("cnn", EfficientATForAudioClassification), ("ast", ASTForAudioClassification)):
-        teacher = open_teacher(TeacherArguments(teacher_name_or_path=str(tmp_path / folder)), nobody, LABELS)
-        assert isinstance(teacher, kind)
+    for folder, knows in ((tmp_path / "cnn", True), (ast_folder, False)):
+        arguments = TeacherArguments(teacher_name_or_path=str(folder))
+        teacher = open_teacher(arguments, ModelArguments(), LABELS, STUDENT)
         assert teacher.config.id2label == LABELS["id2label"]
-    assert knows_labels(str(tmp_path / "cnn"), LABELS["id2label"])
-    assert not knows_labels(str(ast_folder), LABELS["id2label"])
-    assert not knows_labels(None, LABELS["id2label"])
+        assert knows_task(arguments, ModelArguments(), LABELS) is knows
+    assert not knows_task(TeacherArguments(), ModelArguments(), LABELS)
+
+
+def test_an_ast_as_teacher_is_fitted_to_the_student_s_length(ast_folder):
+    arguments = TeacherArguments(teacher_name_or_path=str(ast_folder))
+    teacher = open_teacher(arguments, ModelArguments(), LABELS, STUDENT)
+    assert teacher(torch.randn(1, 96, 128)).logits.shape == (1, 3)
+
+
+def test_a_teacher_that_knows_the_labels_keeps_its_own_order(tmp_path):
+    other_order = {"id2label": {0: "rain", 1: "dog", 2: "cat"}, "label2id": {"rain": 0, "dog": 1, "cat": 2}}
+    config = EfficientATConfig(width_multiplier=0.1, **other_order)
+    EfficientATForAudioClassification(config).save_pretrained(tmp_path)
+    arguments = TeacherArguments(teacher_name_or_path=str(tmp_path))
+    teacher = open_teacher(arguments, ModelArguments(), LABELS, STUDENT)
+    assert teacher.config.id2label == other_order["id2label"]
+    assert knows_task(arguments, ModelArguments(), LABELS)
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])

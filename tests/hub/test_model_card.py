@@ -72,7 +72,7 @@ def test_remote_code_always_stands_beside_its_revision(tmp_path):
 def test_use_is_five_lines_of_python(tmp_path):
     text = write_and_load(tmp_path, example()).text
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
-    assert len(code.splitlines()) == 5
+    assert len([line for line in code.splitlines() if line]) == 5
     compile(code, "card", "exec")
 
 

@@ -36,7 +36,7 @@ def test_columns_without_numbers_are_left_out():
 
 
 def test_lines_name_the_data_and_the_conditions():
-    assert data_line(example()) == "Accuracy and mAP: ESC-10 (eval fold 1), 80 clips, after training on 320 others."
+    assert data_line(example()) == "Metrics: ESC-10 (eval fold 1), 80 clips, after training on 320 others."
     conditions = conditions_line(example())
     for part in ("batch 16", "512 frames", "float32", "A Processor", "2 threads", "torch 2.13.0", "2025-01-31"):
         assert part in conditions
@@ -57,8 +57,8 @@ def test_block_is_replaced_and_nothing_else(results_dir):
 def test_several_blocks_are_rendered(results_dir):
     (results_dir / "other.json").write_text(json.dumps(example(data__name="Other")))
     rendered = render_results(PAGE + PAGE.replace("esc10", "other"), results_dir)
-    assert "Accuracy and mAP: ESC-10" in rendered
-    assert "Accuracy and mAP: Other" in rendered
+    assert "Metrics: ESC-10" in rendered
+    assert "Metrics: Other" in rendered
     assert "stale numbers" not in rendered
 
 

@@ -1,0 +1,26 @@
+import json
+
+import pytest
+from transformers import HfArgumentParser
+
+from fastast_hf.distillation.training_arguments import CMKDTrainingArguments
+
+
+def test_arguments_have_the_papers_values_and_parse(tmp_path):
+    (parsed,) = HfArgumentParser(CMKDTrainingArguments).parse_args_into_dataclasses(
+        ["--output_dir", str(tmp_path), "--distillation_temperature", "2"]
+    )
+    assert parsed.distillation_weight == 0.5
+    assert parsed.distillation_temperature == 2.0
+    assert CMKDTrainingArguments(tmp_path).distillation_temperature == 1.0
+    assert json.loads(parsed.to_json_string())["distillation_weight"] == 0.5
+
+
+def test_distillation_weight_outside_its_range(tmp_path):
+    with pytest.raises(ValueError, match=r"`distillation_weight` must be between 0 and 1, got 1\.5"):
+        CMKDTrainingArguments(tmp_path, distillation_weight=1.5)
+
+
+def test_distillation_temperature_outside_its_range(tmp_path):
+    with pytest.raises(ValueError, match=r"`distillation_temperature` must be above 0 and finite, got 0"):
+        CMKDTrainingArguments(tmp_path, distillation_temperature=0)
