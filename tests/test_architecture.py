@@ -122,3 +122,8 @@ def test_the_reader_of_imports_sees_what_it_must():
     assert f"{PACKAGE}.model" in imports_of(PACKAGE)
     assert f"{PACKAGE}.version" in imports_of(PACKAGE)
     assert "torch" in imports_of(f"{PACKAGE}.model.token_merging")
+
+
+@pytest.mark.parametrize("name", PACKAGE_MODULES)
+def test_nothing_inside_goes_through_the_front_door(name):
+    assert PACKAGE not in imports_of(name)

@@ -73,8 +73,21 @@ class FastASTConfig(ASTConfig):
     @property
     def patch_grid(self) -> tuple[int, int]:
         """Patches along frequency and along time, of a spectrogram with `max_length` frames."""
-        return self._num_patches_along(self.num_mel_bins, self.frequency_stride), self._num_patches_along(
-            self.max_length, self.time_stride
+        return self.patch_grid_of(self.max_length, self.num_mel_bins)
+
+    def patch_grid_of(self, num_frames: int, num_mel_bins: int) -> tuple[int, int]:
+        """Count the patches of a spectrogram.
+
+        Args:
+            num_frames: its frames.
+            num_mel_bins: its mel bins.
+
+        Returns:
+            Patches along frequency and along time.
+        """
+        return (
+            (num_mel_bins - self.patch_size) // self.frequency_stride + 1,
+            (num_frames - self.patch_size) // self.time_stride + 1,
         )
 
     def set_merge_schedule(
@@ -121,20 +134,8 @@ class FastASTConfig(ASTConfig):
                 f"`num_frames` must be at least `patch_size` = {self.patch_size}, got {num_frames}. Pad the clip to one "
                 "patch."
             )
-        time_patches = self._num_patches_along(num_frames, self.time_stride)
-        return self.merge_schedule_of_patches(self.patch_grid[0] * time_patches)
-
-    def merge_schedule_of_patches(self, num_patches: int) -> MergeSchedule:
-        """Count the tokens that each layer merges and leaves, from the number of patch tokens that enter the first.
-
-        Args:
-            num_patches: patch tokens, special tokens not counted.
-
-        Returns:
-            The schedule, one entry a layer.
-        """
         return plan_merges(
-            num_patches,
+            math.prod(self.patch_grid_of(num_frames, self.num_mel_bins)),
             self.num_hidden_layers,
             merge_ratio=self.merge_ratio,
             tokens_merged_per_layer=self.tokens_merged_per_layer,
@@ -143,10 +144,11 @@ class FastASTConfig(ASTConfig):
     def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> None:
         """Write `config.json`, naming the code of every FastAST class so that each `Auto*` class finds its own.
 
-        Registering a class for one `Auto*` class writes that entry alone, and a configuration that came from the Hub
-        points to the repository it came from: the code that is saved beside it is the right one.
+        Registering a class for one `Auto*` class writes that entry alone, and an entry that came from the Hub (`repository
+        --module.class`) points there: the code that is saved beside the configuration is the right one.
         """
-        self.auto_map = dict(_AUTO_MAP)
+        own = {name: code for name, code in (getattr(self, "auto_map", None) or {}).items() if "--" not in str(code)}
+        self.auto_map = _AUTO_MAP | own
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
     def validate(self) -> None:
@@ -172,9 +174,11 @@ class FastASTConfig(ASTConfig):
         """
         together = {name: kwargs.pop(name) for name in _MERGING_FIELDS if name in kwargs}
         return_unused_kwargs = kwargs.pop("return_unused_kwargs", False)
+        if config_dict.get("model_type") == ASTConfig.model_type:
+            config_dict = {**config_dict, "model_type": cls.model_type}
         config, unused = super().from_dict({**config_dict, **together}, return_unused_kwargs=True, **kwargs)
         shape = {name: config_dict[name] for name in _PATCH_GRID_FIELDS if name in config_dict}
-        config._checkpoint_patch_grid = cls(**shape).patch_grid
+        config._checkpoint_patch_grid = cls(**shape).patch_grid  # for whoever fits the file's position embeddings
         return (config, unused) if return_unused_kwargs else config
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,14 +186,6 @@ class FastASTConfig(ASTConfig):
         fields = super().to_dict()
         fields.pop("_checkpoint_patch_grid", None)
         return fields
-
-    @property
-    def checkpoint_patch_grid(self) -> tuple[int, int]:
-        """Patches along frequency and time in the file that this configuration was read from, its own without one."""
-        return getattr(self, "_checkpoint_patch_grid", self.patch_grid)
-
-    def _num_patches_along(self, length: int, stride: int) -> int:
-        return (length - self.patch_size) // stride + 1
 
     def _validate_merge_schedule(self) -> None:
         """Raise for a schedule that no input of `max_length` frames can follow."""

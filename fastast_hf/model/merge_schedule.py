@@ -138,8 +138,9 @@ def _one_per_layer(name: str, value: Any, num_layers: int, kind: type) -> list[A
             )
     if len(values) != num_layers:
         raise ValueError(
-            f"`{name}` must have one value for each of the {num_layers} layers, got {len(values)}. The first layer "
-            f"without a partner is layer {min(len(values), num_layers)}."
+            f"`{name}` must have one value for each of the {num_layers} layers, got {len(values)}: the first layer without "
+            f"a partner is layer {min(len(values), num_layers)}. Give a list of that length; with another "
+            "`num_hidden_layers`, make a new configuration from both."
         )
     return values
 

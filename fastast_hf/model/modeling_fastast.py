@@ -4,9 +4,11 @@ Source: Behera et al., "FastAST", Interspeech 2024 (arXiv 2406.07676): token mer
 layer. Deviations: proportional attention is on, and the distillation token is protected like CLS.
 
 What happens to the tokens (their sizes, the patches in them) is handed from layer to layer as values; nothing is kept on
-a module, so a call has no memory of the one before, and checkpointing and compilation see plain functions.
+a module, so a call has no memory of the one before, and checkpointing and compilation see plain functions. (On CUDA, sums
+over merged tokens are atomic adds in any order; `torch.use_deterministic_algorithms` fixes it.)
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -175,6 +177,9 @@ class MergeScheduleMixin:
         Args:
             merge_ratio: one number for all layers or one a layer, each in [0, 0.5]. 0 turns merging off.
 
+        A compiled model is compiled again for each schedule; past eight, `torch.compile` asks for a higher
+        `torch._dynamo.config.recompile_limit`.
+
         Raises:
             ValueError: if a ratio is out of range; the message names the layer, and the old schedule stays.
         """
@@ -203,7 +208,7 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
         # Not `isinstance`: the configuration of a local folder is loaded under two names.
         if not hasattr(config, "merge_schedule"):
             raise TypeError(
-                f"`config` must be a FastASTConfig, got {type(config).__name__}. Make one by "
+                f"`config` must be a FastASTConfig, got {type(config).__name__}. Make one with "
                 "`FastASTConfig.from_dict(config.to_dict())`."
             )
         super(ASTModel, self).__init__(config)  # ASTModel's own would build a second encoder only to throw it away
@@ -234,18 +239,21 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
             The output. `hidden_states` shrink from layer to layer.
 
         Raises:
-            ValueError: if the attention function cannot take token sizes, or the mask is not one entry a token.
+            ValueError: if the spectrogram has another shape, the attention function cannot take token sizes, or the mask
+                is not one entry a token.
         """
+        self._check_length(input_values)
         hidden_states = self.embeddings(input_values)
-        batch_size, num_tokens, _ = hidden_states.shape
-        num_patches = num_tokens - NUM_SPECIAL_TOKENS
-        schedule = self.config.merge_schedule_of_patches(num_patches)
+        # From the configuration: taken from a tensor, torch.compile might make every number of the schedule a symbol.
+        num_patches = math.prod(self.config.patch_grid)
+        batch_size, num_tokens = hidden_states.shape[0], NUM_SPECIAL_TOKENS + num_patches
+        schedule = self.config.merge_schedule()
         self._check_merging_is_possible(schedule.tokens_merged, attention_mask, (batch_size, num_tokens))
 
         token_sizes = torch.ones(batch_size, num_tokens, dtype=torch.float32, device=hidden_states.device)
         padded = False
         if attention_mask is not None and attention_mask.dim() == 2:
-            padded, token_sizes = True, attention_mask.to(token_sizes)
+            padded, token_sizes = True, (attention_mask != 0).to(token_sizes)
         source_map = None
         if output_token_sources:
             source_map = torch.arange(NUM_SPECIAL_TOKENS, num_tokens, device=hidden_states.device)
@@ -269,6 +277,16 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
             token_sources=source_map,
             token_sizes=token_sizes if output_token_sources else None,
         )
+
+    def _check_length(self, input_values: torch.Tensor) -> None:
+        """Refuse a spectrogram whose patches are not those that the position embeddings were made for."""
+        patch_grid = self.config.patch_grid_of(*input_values.shape[-2:])
+        if patch_grid != self.config.patch_grid:
+            raise ValueError(
+                f"`input_values` must have {self.config.max_length} frames and {self.config.num_mel_bins} mel bins, got "
+                f"{input_values.shape[-2]} and {input_values.shape[-1]}. Give the feature extractor the model's "
+                "`max_length` and `num_mel_bins`."
+            )
 
     def _size_mask(self, token_sizes: torch.Tensor, dtype: torch.dtype, *, padded: bool) -> torch.Tensor | None:
         """What tells the attention about token sizes, or None if nothing needs telling."""

@@ -4,6 +4,7 @@ Source: Gong et al., "AST: Audio Spectrogram Transformer" (arXiv 2104.01778), se
 that is too long is cut from its middle, one that is too short is interpolated bilinearly, each axis for itself.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ def fit_position_embeddings(
 class FitPositionEmbeddings(ConversionOps):
     """Fit the position embeddings while a checkpoint loads, so that `max_length` is a keyword like any other.
 
-    So are the strides and `num_mel_bins`: the configuration remembers the grid of the file that it was read from.
+    So are the strides and `num_mel_bins`: a configuration that was read from the checkpoint remembers its grid so long.
     """
 
     def convert(
@@ -74,11 +75,16 @@ class FitPositionEmbeddings(ConversionOps):
         """Fit the one tensor given; the model being loaded says to which grid."""
         (tensors,) = input_dict.values()
         table = tensors[0] if isinstance(tensors, list) else tensors
-        config = kwargs["config"]
-        if config.patch_grid != config.checkpoint_patch_grid:
-            table = fit_position_embeddings(
-                table, config.patch_grid, source_frequency_patches=config.checkpoint_patch_grid[0]
-            )
+        # The embeddings' own configuration: the model that loads may hold a FastAST beside other things.
+        config = kwargs["model"].get_submodule(kwargs["full_layer_name"].rpartition(".")[0]).config
+        checkpoint_grid = config.__dict__.pop("_checkpoint_patch_grid", None)  # it describes this file alone
+        if checkpoint_grid is None:  # the configuration came from elsewhere: only the number of patches can tell
+            fits = table.shape[1] == NUM_SPECIAL_TOKENS + math.prod(config.patch_grid)
+            checkpoint_grid = config.patch_grid
+        else:
+            fits = checkpoint_grid == config.patch_grid
+        if not fits:
+            table = fit_position_embeddings(table, config.patch_grid, source_frequency_patches=checkpoint_grid[0])
         return {target_patterns[0]: table}
 
     @property

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
+from transformers.utils.generic import maybe_autocast
 
 
 class Matching(NamedTuple):
@@ -62,7 +63,7 @@ def bipartite_soft_matching(
     if not tokens_merged:
         nothing = torch.empty(batch, 0, dtype=torch.int64, device=keys.device)
         return Matching(torch.arange(num_tokens, device=keys.device).expand(batch, -1), nothing, nothing)
-    with torch.autocast(keys.device.type, enabled=False):
+    with maybe_autocast(keys.device.type, enabled=False):
         metric = F.normalize(keys.float().mean(dim=1), dim=-1)  # (B, N, C)
         first, second = metric[:, num_special_tokens::2], metric[:, num_special_tokens + 1 :: 2]
         similarity = first @ second.transpose(1, 2)  # (B, ceil(P / 2), P // 2)
@@ -110,10 +111,11 @@ def merge_tokens(
     if padded:  # x_dst + (x_src - x_dst) would lose digits to whatever stands in the padding
         replaced = (token_sizes == 0) & (sizes > 0)
         hidden_states = hidden_states.masked_fill(replaced.unsqueeze(-1), 0.0)
-    difference = _take(hidden_states, src) - _take(hidden_states, dst)  # (B, R, D)
-    change = difference * weights.unsqueeze(-1).to(difference.dtype)
-    merged = hidden_states.scatter_add(1, dst.unsqueeze(-1).expand_as(change), change)
-    return _take(merged, kept), sizes.gather(1, kept)
+    # Many tokens may merge into one: in bfloat16, what each adds would be lost in the sum.
+    summed = hidden_states.to(torch.promote_types(hidden_states.dtype, torch.float32))
+    change = (_take(summed, src) - _take(summed, dst)) * weights.unsqueeze(-1)  # (B, R, D)
+    summed = summed.scatter_add(1, dst.unsqueeze(-1).expand_as(change), change)
+    return _take(summed, kept).to(hidden_states.dtype), sizes.gather(1, kept)
 
 
 def merge_source_map(source_map: torch.Tensor, matching: Matching) -> torch.Tensor:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from accelerate import infer_auto_device_map
 from safetensors.torch import load_file, save_file
-from transformers import ASTForAudioClassification, ASTModel
+from transformers import ASTConfig, ASTForAudioClassification, ASTModel, PreTrainedModel
 
-from fastast_hf import FastASTForAudioClassification, FastASTModel
-from tests.conftest import TINY, tiny_ast, tiny_input, tiny_model
+from fastast_hf import FastASTConfig, FastASTForAudioClassification, FastASTModel
+from tests.conftest import TINY, randomize, tiny_ast, tiny_config, tiny_input, tiny_model
 from tests.model.test_token_merging import naive_matching, naive_merge, naive_source_map
 
 SPECIAL = 2
@@ -49,9 +49,7 @@ def naive_forward(model, input_values):
     x = base.embeddings(input_values[None])[0]  # (N, D)
     sizes = torch.ones(len(x))
     sources = torch.arange(SPECIAL, len(x))
-    for layer, merged in zip(
-        base.layers, model.config.merge_schedule_of_patches(len(sources)).tokens_merged, strict=True
-    ):
+    for layer, merged in zip(base.layers, model.config.merge_schedule().tokens_merged, strict=True):
         attention, normed = layer.attention, layer.layernorm_before(x)
         q, k, v = (
             projection(normed).unflatten(-1, (heads, -1)).transpose(0, 1)  # (H, N, C)
@@ -280,15 +278,54 @@ def test_a_new_head_is_the_only_thing_that_is_new(tmp_path):
     assert not info["unexpected_keys"]
 
 
-def test_a_stock_configuration_is_refused_or_works():
-    ast = tiny_ast()
-    try:
-        model = FastASTForAudioClassification(ast.config)
-    except (TypeError, ValueError) as error:
-        assert "FastASTConfig" in str(error)
-    else:
-        model.load_state_dict(ast.state_dict())
-        assert torch.equal(model.eval()(tiny_input()).logits, ast(tiny_input()).logits)
+@both_classes
+def test_a_stock_configuration_is_refused_with_the_way_out(model_class):
+    config = tiny_ast().config
+    with pytest.raises(TypeError, match=r"`config` must be a FastASTConfig, got ASTConfig\. Make one with"):
+        model_class(config)
+    fast = FastASTConfig.from_dict(config.to_dict())
+    assert fast.model_type == "fastast"
+    model_class(fast)
+
+
+@both_classes
+def test_another_length_is_refused_with_the_way_out(model_class):
+    model = tiny_model(model_class)
+    with pytest.raises(ValueError, match=r"`input_values` must have 96 frames and 36 mel bins, got 56 and 36\. Give"):
+        model(tiny_input(num_frames=56))
+    assert model(tiny_input(num_frames=97))[0].isfinite().all(), "the same patches are the same input"
+
+
+def test_a_mask_says_kept_or_not_whatever_its_numbers():
+    model, x = tiny_model(merge_ratio=0.25), tiny_input()
+    mask = torch.ones(2, 29, dtype=torch.int64)
+    mask[:, 20:] = 0
+    expected = model(x, attention_mask=mask).logits
+    for other in (mask.bool(), mask.float() * 0.5, mask * 7):
+        assert torch.equal(model(x, attention_mask=other).logits, expected)
+
+
+def test_a_model_without_memory_gives_shapes():
+    model = tiny_model(merge_ratio=0.25).to("meta")
+    assert model(tiny_input().to("meta")).logits.shape == (2, 5)
+
+
+def test_a_fastast_inside_another_model_is_fitted_and_loaded(tmp_path):
+    class Around(PreTrainedModel):
+        config_class = ASTConfig
+        base_model_prefix = "around"
+
+        def __init__(self, config):
+            super().__init__(config)
+            self.encoder = FastASTModel(tiny_config())
+            self.post_init()
+
+    around = randomize(Around(ASTConfig()))
+    around.save_pretrained(tmp_path)
+    again, info = Around.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info.values()), info
+    for name, tensor in around.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
 
 
 # Another schedule on a loaded model
@@ -519,6 +556,23 @@ def follows(model, compiled, x=None):
         expected, output = model(x, output_token_sources=True), compiled(x, output_token_sources=True)
     torch.testing.assert_close(output.logits, expected.logits, rtol=1e-4, atol=1e-5)
     assert torch.equal(output.token_sources, expected.token_sources)
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_one_graph_serves_batches_of_every_size(dynamic):
+    model = tiny_model(merge_ratio=0.25)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=dynamic)
+    for batch_size in (2, 3, 5):
+        follows(model, compiled, tiny_input(batch_size))
+
+
+def test_export_keeps_the_batch_open():
+    model = tiny_model(merge_ratio=0.25)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(model, (tiny_input(2),), dynamic_shapes={"input_values": {0: batch}})
+    for batch_size in (1, 5):
+        x = tiny_input(batch_size)
+        torch.testing.assert_close(exported.module()(x).logits, model(x).logits)
 
 
 def test_one_graph_compiles_and_follows_every_schedule():

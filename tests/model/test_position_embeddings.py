@@ -8,7 +8,7 @@ from transformers import ASTForAudioClassification, ASTModel
 
 from fastast_hf import FastASTForAudioClassification, FastASTModel
 from fastast_hf.model.position_embeddings import fit_position_embeddings, fit_position_grid
-from tests.conftest import tiny_ast, tiny_input
+from tests.conftest import tiny_ast, tiny_config, tiny_input
 
 SPECIAL = 2
 FREQUENCY, TIME = 3, 9  # the grid of the tiny model
@@ -143,3 +143,20 @@ def test_the_grid_of_the_file_is_the_one_that_is_fitted(fields, tmp_path):
     again = FastASTForAudioClassification.from_pretrained(tmp_path / "fitted")
     assert torch.equal(again.base_model.embeddings.position_embeddings, fitted)
     assert "checkpoint_patch_grid" not in (tmp_path / "fitted" / "config.json").read_text()
+
+
+def test_a_configuration_given_fits_the_checkpoint_too(tmp_path):
+    tiny_ast().save_pretrained(tmp_path)
+    by_keyword = FastASTForAudioClassification.from_pretrained(tmp_path, max_length=176)
+    by_config = FastASTForAudioClassification.from_pretrained(tmp_path, config=tiny_config(max_length=176))
+    expected = by_keyword.base_model.embeddings.position_embeddings
+    assert torch.equal(by_config.base_model.embeddings.position_embeddings, expected)
+
+
+def test_what_was_fitted_once_is_not_fitted_again(tmp_path):
+    tiny_ast().save_pretrained(tmp_path / "ast")
+    model = FastASTForAudioClassification.from_pretrained(tmp_path / "ast", num_mel_bins=96)
+    model.save_pretrained(tmp_path / "fitted")
+    again = FastASTForAudioClassification.from_pretrained(tmp_path / "fitted", config=model.config)
+    expected = model.base_model.embeddings.position_embeddings
+    assert torch.equal(again.base_model.embeddings.position_embeddings, expected)
