@@ -16,7 +16,7 @@ READY := $(VENV)/.fastast_hf-is-installed
 setup: $(READY)  ## Install the package and its tools
 
 $(READY): setup.cfg pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip
 	$(BIN)/python -c "import torch" 2> /dev/null || $(PIP) install $(TORCH)
 	$(PIP) install --editable ".[dev]"
@@ -26,15 +26,14 @@ demo: $(READY)  ## The main job on generated sounds: train, distil, measure, sav
 	$(BIN)/python examples/demo.py
 
 test: $(READY)  ## All tests and doctests
-	$(BIN)/python -m pytest tests fastast_hf
+	$(BIN)/python -m pytest --doctest-modules tests fastast_hf
 
 lint: $(READY)  ## Format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: lint test  ## What a change must pass
-	$(BIN)/python model_cards/render.py --check
+check: lint test  ## What a change must pass; the tests also hold the rendered numbers to their results files
 
 fix: $(READY)  ## Repair format and style
 	$(BIN)/ruff format .
@@ -43,5 +42,5 @@ fix: $(READY)  ## Repair format and style
 render: $(READY)  ## Write the numbers of model_cards/results into README and CHANGELOG
 	$(BIN)/python model_cards/render.py
 
-clean:  ## Remove what the targets made
-	rm -rf $(VENV) build dist runs *.egg-info .mypy_cache .pytest_cache .ruff_cache
+clean:  ## Remove the environment that `make` made and all caches; what was trained stays in runs/
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

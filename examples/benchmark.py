@@ -14,7 +14,7 @@ from transformers import ASTConfig, ASTForAudioClassification
 from fastast_hf.evaluation import environment
 from fastast_hf.experiment.files import write_json
 from fastast_hf.experiment.measuring import compare_schedules
-from fastast_hf.hub.results import SCHEMA
+from fastast_hf.hub.results import SCHEMA, provenance
 from fastast_hf.hub.tables import results_block
 
 
@@ -49,9 +49,7 @@ def main() -> None:
     results = {
         "schema": SCHEMA,
         "kind": "speed",
-        "command": where_and_when["command"],
-        "date": where_and_when["date"],
-        "environment": where_and_when,
+        **provenance(where_and_when),
         "model": Path(arguments.model).name,
         "benchmark": {
             "batch_size": arguments.batch_size,

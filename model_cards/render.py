@@ -1,7 +1,5 @@
 """Render the numbers in README.md and CHANGELOG.md from model_cards/results; with --check only say what is stale."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
@@ -13,7 +11,7 @@ PAGES = ("README.md", "CHANGELOG.md")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Render every page, and return 1 if --check found a stale one."""
+    """Render every page, and return 1 if one cannot be rendered or --check found a stale one."""
     root = Path(__file__).resolve().parents[1]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is stale")
@@ -23,7 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for page in PAGES:
         path = arguments.root / page
         text = path.read_text(encoding="utf-8")
-        rendered = render_results(text, arguments.root / "model_cards" / "results")
+        try:
+            rendered = render_results(text, arguments.root / "model_cards" / "results")
+        except (FileNotFoundError, ValueError) as error:
+            print(f"{page}: {error}", file=sys.stderr)
+            return 1
         if rendered == text:
             continue
         stale.append(page)

@@ -26,9 +26,9 @@ from fastast_hf.experiment.files import claim_folder, write_json
 from fastast_hf.experiment.measuring import describe_merging, measure_speed
 from fastast_hf.experiment.start import knows_task, open_student, open_teacher, stock_ast
 from fastast_hf.experiment.task import compute_features, describe_data, load_sounds, open_feature_extractor
-from fastast_hf.experiment.training import TrainedModel, arguments_for, train_model, train_teacher
+from fastast_hf.experiment.training import arguments_for, train_model, train_teacher
 from fastast_hf.hub.model_card import write_model_card
-from fastast_hf.hub.results import SCHEMA, check_results
+from fastast_hf.hub.results import SCHEMA, check_results, provenance
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
 
 logger = logging.getLogger(__name__)
@@ -89,61 +89,65 @@ def run_experiment(
     set_seed(training_arguments.seed)  # the new heads
     start = open_student(model_arguments, sounds.labels)
     is_taught = training_arguments.distillation_weight > 0
-    teacher = open_teacher(teacher_arguments, model_arguments, sounds.labels, start.config) if is_taught else None
+    teacher: Any = None
+    if is_taught:
+        teacher = open_teacher(teacher_arguments, model_arguments, sounds.labels, start.config)
     feature_extractor = open_feature_extractor(model_arguments, start.config)
     task = compute_features(sounds, feature_extractor, data_arguments, training_arguments)
 
-    models: dict[str, TrainedModel] = {}
+    models = {}
     if teacher is not None:
         logger.info("The teacher learns the labels")
         knows = knows_task(teacher_arguments, model_arguments, sounds.labels)
         models["teacher"] = train_teacher(teacher, knows, teacher_arguments, task, augmentation, training_arguments)
-        models["teacher"].record["base_model"] = _told_start(
-            teacher_arguments.teacher_name_or_path or teacher_arguments.teacher_config_name
-        )
+        teacher = models["teacher"].model
     if comparison.train_ast:
         logger.info("AST learns the labels")
         labels_only = arguments_for(training_arguments, folder / "_ast", distillation_weight=0.0)
         models["ast"] = train_model(stock_ast(start), task, augmentation, labels_only)
     logger.info("FastAST learns %s", "from the teacher and the labels" if is_taught else "the labels")
-    models["fastast"] = train_model(
-        start,
-        task,
-        augmentation,
-        arguments_for(training_arguments, folder),
-        teacher=models["teacher"].model if is_taught else None,
-    )
-    for name in {"ast", "fastast"} & models.keys():
-        models[name].record["base_model"] = _told_start(
-            model_arguments.model_name_or_path or model_arguments.config_name
-        )
+    own_arguments = arguments_for(training_arguments, folder)
+    models["fastast"] = train_model(start, task, augmentation, own_arguments, teacher=teacher)
 
     student = models["fastast"].model
-    where_and_when = environment(device=training_arguments.device, dtype=student.dtype)
+    starts = {
+        "teacher": teacher_arguments.teacher_name_or_path or teacher_arguments.teacher_config_name,
+        "ast": model_arguments.model_name_or_path or model_arguments.config_name,
+        "fastast": model_arguments.model_name_or_path or model_arguments.config_name,
+    }
     results = {
         "schema": SCHEMA,
-        "command": where_and_when["command"],
-        "date": where_and_when["date"],
-        "environment": where_and_when,
+        **provenance(environment(device=training_arguments.device, dtype=student.dtype)),
         "data": describe_data(data_arguments, task),
         "training": told_settings(settings),
-        "models": {name: trained.record for name, trained in models.items()},
+        "models": {
+            name: {"base_model": without_machine_path(str(starts[name])), **trained.record}
+            for name, trained in models.items()
+        },
     }
     if training_arguments.process_index == 0:
         logger.info("AST and FastAST take turns for the speed")
         ast = models["ast"].model if "ast" in models else stock_ast(student)
         results["benchmark"] = measure_speed(student, ast, task, comparison)
         results["models"]["fastast"] |= describe_merging(student, task, batch_size=training_arguments.eval_batch_size)
-        check_results(results)
-        write_json(folder / "results.json", results)
-        write_model_card(folder, results, repo_id=repo_id)
-        if repo_id is not None:
-            _push(folder, repo_id, training_arguments)
+        _publish(folder, results, repo_id, training_arguments)
     return Outcome(results, student, task.feature_extractor, folder)
 
 
-def _told_start(name_or_path: str | None) -> str | None:
-    return None if name_or_path is None else without_machine_path(name_or_path)
+def _publish(folder: Path, results: dict[str, Any], repo_id: str | None, arguments: CMKDTrainingArguments) -> None:
+    """Write results and card; send the folder to the Hub as one commit, so that the repository never lacks a part."""
+    check_results(results)
+    write_json(folder / "results.json", results)
+    write_model_card(folder, results, repo_id=repo_id)
+    if repo_id is None:
+        return
+    HfApi(token=arguments.hub_token).upload_folder(
+        repo_id=repo_id,
+        folder_path=folder,
+        revision=arguments.hub_revision,
+        commit_message="Upload the model, its code, card and results",
+        ignore_patterns=_STAYS_HERE,
+    )
 
 
 def _create_repository(arguments: CMKDTrainingArguments) -> str:
@@ -153,14 +157,3 @@ def _create_repository(arguments: CMKDTrainingArguments) -> str:
         return name
     api = HfApi(token=arguments.hub_token)
     return api.create_repo(name, private=arguments.hub_private_repo, exist_ok=True).repo_id
-
-
-def _push(folder: Path, repo_id: str, arguments: CMKDTrainingArguments) -> None:
-    """Send the folder to the Hub as one commit, so that the repository never lacks a part."""
-    HfApi(token=arguments.hub_token).upload_folder(
-        repo_id=repo_id,
-        folder_path=folder,
-        revision=arguments.hub_revision,
-        commit_message="Upload the model, its code, card and results",
-        ignore_patterns=_STAYS_HERE,
-    )

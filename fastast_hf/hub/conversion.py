@@ -7,6 +7,7 @@ tokens start from CLS.
 An AST checkpoint needs no conversion: `FastASTForAudioClassification.from_pretrained` opens it.
 """
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,9 @@ _TIMM_NAMES = (
     (r"^blocks\.(\d+)\.mlp\.(fc[12])\.", r"layers.\1.mlp.\2."),
     (r"^norm\.", "layernorm."),
 )
-# timm's ViT-Ti, -S, -B and -L all have heads of 64 channels and this epsilon; its state dict holds neither
-_TIMM_HEAD_DIM = 64
+_TIMM_IMAGE_HEADS = ("head.", "head_dist.", "fc_norm.", "pre_logits.")
+# A state dict holds neither the number of heads nor the epsilon: those of timm's ViT-Ti, -S, -B and -L.
+_TIMM_NUM_ATTENTION_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16}
 _TIMM_LAYER_NORM_EPS = 1e-6
 
 
@@ -75,8 +77,13 @@ def ast_from_vision_transformer(
     """
     download = {"cache_dir": cache_dir, "revision": revision, "token": token}
     state, sizes = _read_vision_transformer(str(pretrained_model_name_or_path), download)
+    if "num_attention_heads" not in {**sizes, **config_fields}:
+        raise ValueError(
+            f"`num_attention_heads` must be given for hidden size {sizes['hidden_size']}, got none. The checkpoint does not "
+            "hold it: look it up where the model is described."
+        )
     for name in _CONFIG_FIELDS:
-        if name in config_fields and config_fields[name] != sizes[name]:
+        if name in config_fields and config_fields[name] != sizes.get(name, config_fields[name]):
             raise ValueError(
                 f"`{name}` must be the checkpoint's {sizes[name]}, got {config_fields[name]}. Leave it out: the encoder's "
                 "sizes come from the checkpoint."
@@ -105,7 +112,12 @@ def vision_transformer_to_ast(state: dict[str, torch.Tensor], patch_grid: tuple[
 
     num_special = 1 if distillation_token is None else NUM_SPECIAL_TOKENS
     special, grid = table[:num_special], table[num_special:]
-    rows = round(len(grid) ** 0.5)
+    rows = math.isqrt(len(grid))
+    if rows**2 != len(grid):
+        raise ValueError(
+            f"`position_embeddings` must be those of a square image, got {len(grid)} patches. Name a checkpoint for square "
+            "images."
+        )
     fitted = fit_position_grid(grid.unflatten(0, (rows, rows)), patch_grid).flatten(0, 1)
     return state | {
         "embeddings.patch_embeddings.projection.weight": kernel.sum(dim=1, keepdim=True),
@@ -139,13 +151,14 @@ def _read_vision_transformer(path: str, download: dict[str, Any]) -> tuple[dict[
     sizes = {
         "hidden_size": hidden_size,
         "num_hidden_layers": len({name.split(".")[1] for name in weights if name.startswith("blocks.")}),
-        "num_attention_heads": hidden_size // _TIMM_HEAD_DIM,
         "intermediate_size": weights["blocks.0.mlp.fc1.weight"].shape[0],
         "hidden_act": "gelu",
         "layer_norm_eps": _TIMM_LAYER_NORM_EPS,
         "patch_size": weights["patch_embed.proj.weight"].shape[-1],
         "qkv_bias": "blocks.0.attn.qkv.bias" in weights,
     }
+    if hidden_size in _TIMM_NUM_ATTENTION_HEADS:
+        sizes["num_attention_heads"] = _TIMM_NUM_ATTENTION_HEADS[hidden_size]
     return state, sizes
 
 
@@ -158,10 +171,15 @@ def _rename_timm(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             for projection, part in zip("qkv", tensor.float().chunk(3), strict=True):
                 state[f"layers.{layer}.attention.{projection}_proj.{kind}"] = part.clone()
             continue
-        for pattern, replacement in _TIMM_NAMES:
-            renamed, found = re.subn(pattern, replacement, name)
-            if found:
-                state[renamed] = tensor.float()
+        if name.startswith(_TIMM_IMAGE_HEADS):
+            continue
+        pattern, replacement = next(((old, new) for old, new in _TIMM_NAMES if re.match(old, name)), (None, None))
+        if pattern is None or replacement is None:
+            raise ValueError(
+                f"`pretrained_model_name_or_path` must hold a plain ViT or DeiT, got one with {name}, for which AST has no "
+                "place. Name another checkpoint."
+            )
+        state[re.sub(pattern, replacement, name)] = tensor.float()
     return state
 
 

@@ -53,6 +53,18 @@ _ROW_FIELDS = ("clips_per_second", "latency_ms", "speed_up", "gmacs_per_clip")
 _RATIO_FIELDS = {"mac_ratio", "share_of_mac_ratio"}
 
 
+def provenance(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the fields that say how, when and where numbers came about.
+
+    Args:
+        environment: as `fastast_hf.evaluation.environment` describes this process.
+
+    Returns:
+        `command`, `date` and `environment`.
+    """
+    return {"command": environment["command"], "date": environment["date"], "environment": dict(environment)}
+
+
 def load_results(path: Path | str) -> dict[str, Any]:
     """Read and check a results file.
 

@@ -1,15 +1,14 @@
 """A vision transformer's weights become an AST's: held to plain loops and to the released checkpoint."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import ASTConfig, ASTModel, DeiTConfig, DeiTForImageClassificationWithTeacher, ViTConfig, ViTModel
 
 from fastast_hf.hub.conversion import ast_from_vision_transformer, vision_transformer_to_ast
+from tests.conftest import SHARED, requires_shared
 
-DEIT_TINY = Path(__file__).parents[2] / ".." / "shared" / "models" / "deit_tiny_patch16_224"
+DEIT_TINY = SHARED / "models" / "deit_tiny_patch16_224"
 SIZES = {
     "hidden_size": 48,
     "num_hidden_layers": 2,
@@ -70,7 +69,7 @@ def test_the_model_fits_what_stock_ast_expects(vit_folder):
     ast.load_state_dict(state)
 
 
-@requires_deit
+@requires_shared
 def test_timm_names_give_the_same_weights():
     weights = load_file(DEIT_TINY / "model.safetensors")
     model = ast_from_vision_transformer(DEIT_TINY, max_length=512, frequency_stride=16, time_stride=16, num_labels=10)
@@ -107,3 +106,43 @@ def test_other_tensors_are_refused(tmp_path):
     save_file({"weight": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="neither transformers' layout"):
         ast_from_vision_transformer(tmp_path)
+
+
+def timm_vit(hidden_size=48, rows=4, **extra):
+    """A one-layer ViT under timm's names."""
+    torch.manual_seed(0)
+    shapes = {
+        **{"cls_token": (1, 1, hidden_size), "pos_embed": (1, 1 + rows, hidden_size)},
+        **{"patch_embed.proj.weight": (hidden_size, 3, 16, 16), "patch_embed.proj.bias": (hidden_size,)},
+        **{"blocks.0.attn.qkv.weight": (3 * hidden_size, hidden_size), "blocks.0.attn.qkv.bias": (3 * hidden_size,)},
+        **{"blocks.0.attn.proj.weight": (hidden_size, hidden_size), "blocks.0.attn.proj.bias": (hidden_size,)},
+        **{"blocks.0.mlp.fc1.weight": (64, hidden_size), "blocks.0.mlp.fc1.bias": (64,)},
+        **{"blocks.0.mlp.fc2.weight": (hidden_size, 64), "blocks.0.mlp.fc2.bias": (hidden_size,)},
+        **{
+            f"{norm}.{kind}": (hidden_size,)
+            for norm in ("norm", "blocks.0.norm1", "blocks.0.norm2")
+            for kind in ("weight", "bias")
+        },
+        **{"head.weight": (10, hidden_size), "fc_norm.weight": (hidden_size,)},
+    }
+    return {name: torch.randn(shape) for name, shape in (shapes | extra).items()}
+
+
+def test_unusual_sizes_need_the_number_of_heads(tmp_path):
+    save_file(timm_vit(), tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="`num_attention_heads` must be given for hidden size 48, got none"):
+        ast_from_vision_transformer(tmp_path, max_length=64)
+    model = ast_from_vision_transformer(tmp_path, max_length=64, num_attention_heads=4)
+    assert model.config.num_attention_heads == 4
+
+
+def test_tensors_without_a_place_are_refused(tmp_path):
+    save_file(timm_vit(**{"blocks.0.ls1.gamma": (48,)}), tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"must hold a plain ViT or DeiT, got one with blocks\.0\.ls1\.gamma"):
+        ast_from_vision_transformer(tmp_path, max_length=64, num_attention_heads=3)
+
+
+def test_images_that_are_not_square_are_refused(tmp_path):
+    save_file(timm_vit(rows=6), tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="must be those of a square image, got 6 patches"):
+        ast_from_vision_transformer(tmp_path, max_length=64, num_attention_heads=3)

@@ -1,0 +1,61 @@
+"""The documents: numbers are rendered, and the README's Python runs."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastast_hf import FastASTFeatureExtractor
+from model_cards.render import main as render
+from tests.conftest import tiny_ast
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_numbers_are_rendered_from_results(capsys):
+    assert render(["--check", "--root", str(ROOT)]) == 0, capsys.readouterr().out
+
+
+def test_a_missing_results_file_is_told(tmp_path, capsys):
+    (tmp_path / "README.md").write_text("<!-- results:nothing -->\n<!-- /results -->\n")
+    assert render(["--check", "--root", str(tmp_path)]) == 1
+    assert "must name a results file, got no nothing.json" in capsys.readouterr().err
+
+
+def test_a_stale_number_is_told_and_mended(tmp_path, capsys):
+    for page in ("README.md", "CHANGELOG.md"):
+        (tmp_path / page).write_text((ROOT / page).read_text(encoding="utf-8").replace("%", "!"))
+    (tmp_path / "model_cards").mkdir()
+    (tmp_path / "model_cards" / "results").symlink_to(ROOT / "model_cards" / "results")
+    assert render(["--check", "--root", str(tmp_path)]) == 1
+    assert "stale: README.md" in capsys.readouterr().out
+    assert render(["--root", str(tmp_path)]) == 0
+    assert render(["--check", "--root", str(tmp_path)]) == 0
+
+
+def test_the_readme_s_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny_ast(num_mel_bins=48, max_length=64).save_pretrained("published")
+    FastASTFeatureExtractor(num_mel_bins=48, max_length=64).save_pretrained("published")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+    published, mine = "MIT/ast-finetuned-audioset-10-10-0.4593", "you/my-fastast"
+    assert published in code
+    assert mine in code
+    # what the reader has on the Hub lies in folders here
+    code = (
+        code.replace(published, "published")
+        .replace(mine, "my-fastast")
+        .replace('revision="<commit>"', "revision=None")
+    )
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    waveform = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
+    assert len(names["classify"]({"raw": waveform, "sampling_rate": 16_000})) == 5
+
+
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), ROOT / "fastast_hf" / "hub" / "model_card_template.md"])
+def test_remote_code_is_pinned_wherever_a_reader_copies_it(page):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        assert block.count("trust_remote_code=True") == block.count('revision="<commit>"')
