@@ -72,7 +72,7 @@ def train(sounds: Path) -> Outcome:
         ModelArguments(config_name=str(RUN / "student"), merge_ratio="0.25"),
         DataArguments(data_dir=str(sounds), split_column="split"),
         TeacherArguments(
-            teacher_config_name=str(RUN / "teacher"), teacher_num_train_epochs=8, teacher_learning_rate=3e-3
+            teacher_config_name=str(RUN / "teacher"), teacher_num_train_epochs=10, teacher_learning_rate=3e-3
         ),
         ComparisonArguments(train_ast=True),
         # these events are told apart by their course in time: a roll or a mixture would make one of another
@@ -81,7 +81,7 @@ def train(sounds: Path) -> Outcome:
             output_dir=str(RUN / "fastast"),
             distillation_weight=0.9,
             distillation_temperature=2.0,
-            num_train_epochs=8,
+            num_train_epochs=12,
             per_device_train_batch_size=16,
             per_device_eval_batch_size=32,
             learning_rate=1e-3,
