@@ -82,7 +82,7 @@ def train_model(
         train_dataset=task.train,
         eval_dataset=task.eval,
         processing_class=task.feature_extractor,
-        compute_metrics=_metrics_in_order_of(model, task),
+        compute_metrics=metrics_in_order_of(model, task),
         augmentation=augmentation,
         teacher=teacher,
     )
@@ -163,8 +163,16 @@ def last_checkpoint(folder: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
 
 
-def _metrics_in_order_of(model: Any, task: Task) -> Any:
-    """Compute the metrics of a model that may give its logits in another order than the task's labels."""
+def metrics_in_order_of(model: Any, task: Task) -> Any:
+    """Judge a model by the names of its labels, in whatever order it gives its logits.
+
+    Args:
+        model: a PreTrainedModel with the task's labels.
+        task: whose labels count.
+
+    Returns:
+        What a Trainer takes as `compute_metrics`.
+    """
     of_the_task = compute_metrics(task.labels["problem_type"])
     names = [model.config.id2label[index] for index in range(model.config.num_labels)]
     order = match_labels(list(task.labels["id2label"].values()), names)
