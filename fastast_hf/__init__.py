@@ -12,7 +12,7 @@ from fastast_hf.model import (
     FastASTModel,
     MergeSchedule,
 )
-from fastast_hf.version import __version__
+from fastast_hf.model.version import __version__
 
 AutoConfig.register(FastASTConfig.model_type, FastASTConfig)
 AutoModel.register(FastASTConfig, FastASTModel)

@@ -12,7 +12,7 @@ PACKAGE = "fastast_hf"
 ROOT = Path(__file__).resolve().parents[1]
 
 ROOMS = ("distillation", "evaluation", "hub", "classification", "visualization")
-# Highest floor first. The package's own __init__ names what is public and stands outside; version.py is a number.
+# Highest floor first. The package's own __init__ names what is public and stands outside.
 FLOORS = [("cli", "examples"), ("experiment",), ROOMS, ("model", "data")]
 FLOOR_OF = {place: floor for floor, places in enumerate(FLOORS) for place in places}
 
@@ -58,12 +58,12 @@ def arrows():
         (place_of(name), place_of(imported), name, imported)
         for name in FILES
         for imported in imports_of(name)
-        if place_of(imported) not in (None, "version", place_of(name)) and place_of(name) is not None
+        if place_of(imported) not in (None, place_of(name)) and place_of(name) is not None
     }
 
 
 def test_every_place_is_on_a_floor():
-    places = {place_of(name) for name in FILES} - {None, "version"}
+    places = {place_of(name) for name in FILES} - {None}
     assert places <= FLOOR_OF.keys()
 
 
@@ -120,7 +120,7 @@ def test_no_circle_of_modules():
 def test_the_reader_of_imports_sees_what_it_must():
     assert f"{PACKAGE}.model.configuration_fastast" in imports_of(f"{PACKAGE}.model.modeling_fastast")
     assert f"{PACKAGE}.model" in imports_of(PACKAGE)
-    assert f"{PACKAGE}.version" in imports_of(PACKAGE)
+    assert f"{PACKAGE}.model.version" in imports_of(PACKAGE)
     assert "torch" in imports_of(f"{PACKAGE}.model.token_merging")
 
 

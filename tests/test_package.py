@@ -68,7 +68,7 @@ def test_the_version_stands_in_one_place():
     assert re.fullmatch(r"\d+\.\d+\.\d+", fastast_hf.__version__)
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    assert setup["metadata"]["version"] == "attr: fastast_hf.version.__version__"
+    assert setup["metadata"]["version"] == "attr: fastast_hf.model.version.__version__"
     spelt_out = [path.name for path in PACKAGE.rglob("*.py") if f'"{fastast_hf.__version__}"' in path.read_text()]
     assert spelt_out == ["version.py"]
     assert metadata.version("fastast_hf") == fastast_hf.__version__

@@ -13,8 +13,6 @@ from typing import Any
 
 import torch
 
-from fastast_hf.version import __version__
-
 _SECRET = re.compile(r"--(\w+[-_])?token")
 
 
@@ -47,7 +45,7 @@ def environment(
             "python": platform.python_version(),
             "torch": torch.__version__,
             "transformers": version("transformers"),
-            "fastast_hf": __version__,
+            "fastast_hf": version("fastast_hf"),
         },
         "dtype": str(dtype).removeprefix("torch."),
         "date": datetime.now(UTC).date().isoformat(),

@@ -1,11 +1,13 @@
 """Configuration of FastAST: an AST configuration and how many tokens each layer merges away."""
 
 import math
+from dataclasses import fields
 from typing import Any
 
 from transformers import ASTConfig
 
 from .merge_schedule import MergeSchedule, check_merging, plan_merges
+from .version import __version__, check_saved_version
 
 
 class FastASTConfig(ASTConfig):
@@ -48,6 +50,7 @@ class FastASTConfig(ASTConfig):
     merge_ratio: float | list[float] = 0.0
     tokens_merged_per_layer: int | list[int] | None = None
     proportional_attention: bool = True
+    fastast_version: str | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Check the merge schedule once all fields are there."""
@@ -171,7 +174,12 @@ class FastASTConfig(ASTConfig):
         """Build a configuration from a dictionary and keywords, which win.
 
         The parent assigns the keywords one by one; a schedule and the length that it is checked against belong together.
+
+        Raises:
+            ValueError: if a newer version wrote the dictionary and this one would read it wrongly.
         """
+        unknown = {name for name in config_dict if not name.startswith("_")} - {field.name for field in fields(cls)}
+        check_saved_version(config_dict.get("fastast_version"), unknown - _FIELDS_OF_ANY_CONFIG)
         together = {name: kwargs.pop(name) for name in _MERGING_FIELDS if name in kwargs}
         return_unused_kwargs = kwargs.pop("return_unused_kwargs", False)
         if config_dict.get("model_type") == ASTConfig.model_type:
@@ -183,9 +191,10 @@ class FastASTConfig(ASTConfig):
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain data, without what only matters while a checkpoint loads."""
-        fields = super().to_dict()
-        fields.pop("_checkpoint_patch_grid", None)
-        return fields
+        config_dict = super().to_dict()
+        config_dict.pop("_checkpoint_patch_grid", None)
+        config_dict["fastast_version"] = __version__
+        return config_dict
 
     def _validate_merge_schedule(self) -> None:
         """Raise for a schedule that no input of `max_length` frames can follow."""
@@ -225,6 +234,21 @@ _MERGING_FIELDS = (
     "proportional_attention",
 )
 _PATCH_GRID_FIELDS = ("patch_size", "num_mel_bins", "frequency_stride", "time_stride", "max_length")
+
+# What transformers and the Hub write into a config.json beside the fields.
+_FIELDS_OF_ANY_CONFIG = {
+    "attn_implementation",
+    "auto_map",
+    "custom_pipelines",
+    "model_type",
+    "name_or_path",
+    "num_labels",
+    "output_attentions",
+    "quantization_config",
+    "return_dict",
+    "torch_dtype",
+    "use_return_dict",
+}
 
 _AUTO_MAP = {
     "AutoConfig": "configuration_fastast.FastASTConfig",
