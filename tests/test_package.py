@@ -1,15 +1,19 @@
-"""The wheel, the public names and the version."""
+"""The source distribution, the wheel, the public names and the version."""
 
+import ast
 import configparser
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 import fastast_hf
 
@@ -17,20 +21,81 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fastast_hf"
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build the wheel from a copy, without a network, so that nothing is left in the project."""
-    copy = tmp_path_factory.mktemp("source") / "project"
-    shutil.copytree(PACKAGE, copy / "fastast_hf", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, copy / name)
-    command = "from setuptools.build_meta import build_wheel; print(build_wheel('dist'))"
-    result = subprocess.run([sys.executable, "-c", command], cwd=copy, capture_output=True, text=True, check=False)
+BUILD = """
+import sys
+from setuptools import build_meta
+print(getattr(build_meta, "build_" + sys.argv[1])(sys.argv[2]))
+"""
+
+
+def build(kind, source, target):
+    """Do what `python -m build` does, without fetching setuptools for it."""
+    command = [sys.executable, "-c", BUILD, kind, str(target)]
+    result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    (path,) = (copy / "dist").glob("*.whl")
-    with zipfile.ZipFile(path) as archive:
+    return target / result.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory):
+    """Build the source distribution from a copy, so that nothing is left in the project; give the unpacked folder."""
+    folder = tmp_path_factory.mktemp("source")
+    ignore = shutil.ignore_patterns("__pycache__", ".*", "runs", "build", "dist", "*.egg-info")
+    shutil.copytree(ROOT, folder / "project", ignore=ignore)
+    with tarfile.open(build("sdist", folder / "project", folder)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / f"fastast_hf-{fastast_hf.__version__}"
+
+
+@pytest.fixture(scope="module")
+def wheel_file(sdist, tmp_path_factory):
+    """Build the wheel from the source distribution, as `python -m build` does."""
+    return build("wheel", sdist, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def wheel(wheel_file):
+    with zipfile.ZipFile(wheel_file) as archive:
         yield archive
+
+
+def test_the_source_distribution_holds_what_a_packager_tests_with(sdist):
+    kept = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
+    for folder in ("fastast_hf", "tests", "examples", "model_cards"):
+        files = (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        assert {path.relative_to(ROOT).as_posix() for path in files} - kept == set()
+    pages = {"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE", "NOTICE"}
+    assert pages | {"Makefile", "setup.cfg", "pyproject.toml"} <= kept
+
+
+OUTSIDE = """
+import pathlib, sys
+import fastast_hf, fastast_hf.distillation, fastast_hf.evaluation, fastast_hf.experiment, fastast_hf.hub.model_card
+target = pathlib.Path(sys.argv[1])
+assert pathlib.Path(fastast_hf.__file__).is_relative_to(target), fastast_hf.__file__
+sizes = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48)
+config = fastast_hf.FastASTConfig(**sizes, max_length=96, num_mel_bins=36, merge_ratio=0.25)
+fastast_hf.FastASTForAudioClassification(config).save_pretrained("saved")
+print(sorted(path.name for path in pathlib.Path("saved").iterdir()))
+"""
+
+
+def test_the_wheel_works_outside_the_checkout(wheel_file, tmp_path):
+    target = tmp_path / "installed"
+    install = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel_file)]
+    subprocess.run([sys.executable, "-m", *install], check=True, capture_output=True)
+    result = subprocess.run(
+        [sys.executable, "-c", OUTSIDE, str(target)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(target)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    code = sorted(path.name for path in (PACKAGE / "model").glob("*.py") if path.name != "__init__.py")
+    saved = ast.literal_eval(result.stdout.splitlines()[-1])
+    assert set(code) - {"feature_extraction_fastast.py"} <= set(saved)
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel):
@@ -44,8 +109,9 @@ def test_the_wheel_holds_every_file_of_the_package(wheel):
     assert packed == expected
 
 
-def test_the_wheel_carries_the_licence_and_the_version(wheel):
-    assert any(name.endswith("LICENSE") for name in wheel.namelist())
+def test_the_wheel_carries_licence_notices_and_the_version(wheel):
+    for page in ("LICENSE", "NOTICE"):
+        assert any(name.endswith(f".dist-info/licenses/{page}") for name in wheel.namelist())
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     text = wheel.read(name).decode()
     assert f"\nVersion: {fastast_hf.__version__}\n" in text
@@ -72,3 +138,12 @@ def test_the_version_stands_in_one_place():
     spelt_out = [path.name for path in PACKAGE.rglob("*.py") if f'"{fastast_hf.__version__}"' in path.read_text()]
     assert spelt_out == ["version.py"]
     assert metadata.version("fastast_hf") == fastast_hf.__version__
+
+
+def test_the_citation_names_the_papers():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["license"] == "Apache-2.0"
+    arxiv = {reference["url"].rpartition("/")[2] for reference in citation["references"]}
+    assert arxiv == {"2406.07676", "2210.09461", "2203.06760", "2104.01778"}
+    assert all(number in (ROOT / "README.md").read_text() for number in arxiv)
