@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo test lint check fix render clean
+.PHONY: setup demo test conformance lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -27,6 +27,10 @@ demo: $(READY)  ## The main job on generated sounds: train, distil, measure, sav
 
 test: $(READY)  ## All tests and doctests
 	$(BIN)/python -m pytest --doctest-modules tests fastast_hf
+
+conformance: $(READY)  ## transformers' own model tests, fetched for the installed version, on FastAST beside stock AST
+	$(BIN)/python -m tests.conformance.fetch
+	$(BIN)/python -m pytest tests/conformance
 
 lint: $(READY)  ## Format, style and types
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ over merged tokens are atomic adds in any order; `torch.use_deterministic_algori
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import nn
@@ -28,6 +28,7 @@ from transformers.models.audio_spectrogram_transformer.modeling_audio_spectrogra
     ASTMLPHead,
     eager_attention_forward,
 )
+from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -78,7 +79,10 @@ class FastASTAttention(ASTAttention):
     """AST's attention, which also returns the keys that tokens are matched by."""
 
     def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
         """Attend.
 
@@ -124,7 +128,7 @@ class FastASTLayer(ASTLayer):
         source_map: torch.Tensor | None,
         tokens_merged: int,
         padded: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Attend, merge the most alike tokens, and transform what is left.
 
@@ -224,7 +228,7 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
         input_values: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         output_token_sources: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> FastASTModelOutput:
         """Encode spectrograms.
 
@@ -344,7 +348,7 @@ class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassificatio
         labels: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         output_token_sources: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> FastASTClassifierOutput:
         """Classify spectrograms.
 
