@@ -1,9 +1,13 @@
 """Cross-model knowledge distillation (CMKD) with the transformers Trainer."""
 
+import logging
+import shutil
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import TrainOutput
@@ -11,10 +15,11 @@ from transformers.trainer_utils import TrainOutput
 from fastast_hf.distillation.augmentation import SpectrogramAugmentation, process_generator
 from fastast_hf.distillation.losses import MULTI_LABEL, SINGLE_LABEL, distillation_loss, label_loss
 from fastast_hf.distillation.model_card import draft_model_card
+from fastast_hf.distillation.stored_logits import TEACHER_LOGITS, check_teacher_logits
 from fastast_hf.distillation.teacher_labels import label_names, match_labels
 from fastast_hf.distillation.training_arguments import CMKDTrainingArguments
 
-TEACHER_LOGITS = "teacher_logits"
+logger = logging.getLogger(__name__)
 
 
 class CMKDTrainer(Trainer):
@@ -96,12 +101,17 @@ class CMKDTrainer(Trainer):
 
         Raises:
             ValueError: If `distillation_weight` is above 0 and there is no teacher, or there are two; if stored logits
-                meet an augmentation.
+                meet an augmentation or are not one finite number a label.
         """
         if self.args.distillation_weight > 0 and self.train_dataset is not None:
-            self._check_teaching(stored=TEACHER_LOGITS in next(iter(self.train_dataset), {}))
+            stored = TEACHER_LOGITS in next(iter(self.train_dataset), {})
+            self._check_teaching(stored=stored)
+            if stored:
+                check_teacher_logits(self.train_dataset, self.model.config.num_labels)
         self._loss_sums.zero_()
-        return super().train(*args, **kwargs)
+        output = super().train(*args, **kwargs)
+        self._share_buffers()
+        return output
 
     def compute_loss(
         self,
@@ -136,7 +146,8 @@ class CMKDTrainer(Trainer):
                 generator=process_generator(self.args.process_index, self.args.world_size),
             )
         outputs = model(**batch)
-        loss = label_loss(outputs.logits, labels, problem_type=problem_type)
+        own = slice(None) if model.training else slice(self._num_own_clips(len(labels)))
+        loss = label_loss(outputs.logits[own], labels[own], problem_type=problem_type)
         if model.training:
             from_teacher = torch.zeros_like(loss)
             if self.args.distillation_weight > 0:
@@ -149,6 +160,19 @@ class CMKDTrainer(Trainer):
             self._loss_sums += torch.stack([torch.ones_like(loss), loss, from_teacher]).detach()
             loss = torch.lerp(loss, from_teacher, self.args.distillation_weight)  # `cmkd_loss`, its parts kept
         return (loss, outputs) if return_outputs else loss
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate as the stock Trainer does, with one and the same model in all processes.
+
+        Args:
+            *args: What `Trainer.evaluation_loop` takes.
+            **kwargs: What `Trainer.evaluation_loop` takes.
+
+        Returns:
+            Predictions, labels and metrics.
+        """
+        self._share_buffers()
+        return super().evaluation_loop(*args, **kwargs)
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Evaluate one batch as the stock Trainer does; stored teacher logits are no input of the student.
@@ -193,10 +217,45 @@ class CMKDTrainer(Trainer):
             is_distilled = self.args.distillation_weight > 0
             draft_model_card(*args, **kwargs, default_name=path.parent.name, is_distilled=is_distilled).save(path)
 
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if not self.is_world_process_zero():
+            return
+        # The stock Trainer pushes the checkpoint's config.json and weights, and leaves the code that config.json names.
+        for code in Path(checkpoint_folder).glob("*.py"):
+            shutil.copy(code, str(self.args.output_dir))
+        known = self._pushes()
+        super()._push_from_checkpoint(checkpoint_folder)
+        for push in self._pushes():
+            if push not in known:
+                push.add_done_callback(_tell_failed_push)
+
+    def _pushes(self) -> list[Future[Any]]:
+        """List what is sent in the background, or was sent last."""
+        in_progress = getattr(self, "push_in_progress", None)
+        return [] if in_progress is None else list(in_progress.jobs)
+
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
         if TEACHER_LOGITS not in self._signature_columns:  # else `remove_unused_columns` drops them
             self._signature_columns.append(TEACHER_LOGITS)
+
+    def _share_buffers(self) -> None:
+        """Give all processes the first one's running statistics: each has counted its own clips in the last step."""
+        for buffer in self.model.buffers():
+            buffer.copy_(broadcast(buffer))
+
+    def _num_own_clips(self, batch_size: int) -> int:
+        """Count the clips of an evaluation batch without those that accelerate repeats, to fill up the last one."""
+        state = self.accelerator.gradient_state
+        if not state.end_of_dataloader or state.remainder <= 0:
+            return batch_size
+        # a process without a clip of its own keeps one: a mean needs it, and the Trainer cuts it off with the logits
+        return min(max(state.remainder - self.args.process_index * batch_size, 1), batch_size)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        # The first process goes on to write the state that calls the checkpoint whole, and to delete an older one.
+        self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self._saves_itself():
@@ -250,3 +309,13 @@ class CMKDTrainer(Trainer):
         if config.problem_type is None and config.num_labels > 1:
             config.problem_type = MULTI_LABEL if labels.is_floating_point() else SINGLE_LABEL
         return config.problem_type
+
+
+def _tell_failed_push(push: Future[Any]) -> None:
+    """Say that a push in the background failed, which the stock Trainer keeps to itself."""
+    if not push.cancelled() and (error := push.exception()) is not None:
+        logger.warning(
+            "A push to the Hub failed, the training is not touched by it: %s. What the Hub has is the last push that "
+            "succeeded; the next save pushes again, and so does `trainer.push_to_hub()`.",
+            error,
+        )

@@ -1,6 +1,7 @@
 """The arguments of a training by cross-model knowledge distillation."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from transformers import TrainingArguments
 
@@ -23,3 +24,7 @@ class CMKDTrainingArguments(TrainingArguments):
         super().__post_init__()
         check_distillation_weight(self.distillation_weight)
         check_temperature(self.distillation_temperature, name="distillation_temperature")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the Hub token out of copies in files: the Trainer pickles its arguments into `training_args.bin` and pushes it."""
+        return {**self.__dict__, "hub_token": None}

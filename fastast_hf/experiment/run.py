@@ -6,6 +6,8 @@ the last checkpoint of the model that it was training.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,12 +30,13 @@ from fastast_hf.experiment.start import knows_task, open_student, open_teacher, 
 from fastast_hf.experiment.task import compute_features, describe_data, load_sounds, open_feature_extractor
 from fastast_hf.experiment.training import arguments_for, train_model, train_teacher
 from fastast_hf.hub.model_card import write_model_card
+from fastast_hf.hub.repositories import license_of
 from fastast_hf.hub.results import SCHEMA, check_results, provenance
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
 
 logger = logging.getLogger(__name__)
 
-_STAYS_HERE = ["_*", "checkpoint-*", "runs/*", "training_args.bin"]
+_STAYS_HERE = ("_*", "checkpoint-*", "runs/*", "training_args.bin")
 
 
 class Outcome(NamedTuple):
@@ -130,24 +133,39 @@ def run_experiment(
         ast = models["ast"].model if "ast" in models else stock_ast(student)
         results["benchmark"] = measure_speed(student, ast, task, comparison)
         results["models"]["fastast"] |= describe_merging(student, task, batch_size=training_arguments.eval_batch_size)
+        _add_licenses(results, token=model_arguments.token)
         _publish(folder, results, repo_id, training_arguments)
     return Outcome(results, student, task.feature_extractor, folder)
+
+
+def _add_licenses(results: dict[str, Any], *, token: str | None) -> None:
+    """Add the licences that the Hub knows of what went into the run."""
+    for model in results["models"].values():
+        if license := license_of(model["base_model"], token=token):
+            model["license"] = license
+    if license := license_of(results["data"].get("id"), repo_type="dataset", token=token):
+        results["data"]["license"] = license
 
 
 def _publish(folder: Path, results: dict[str, Any], repo_id: str | None, arguments: CMKDTrainingArguments) -> None:
     """Write results and card; send the folder to the Hub as one commit, so that the repository never lacks a part."""
     check_results(results)
     write_json(folder / "results.json", results)
-    write_model_card(folder, results, repo_id=repo_id)
+    # As with transformers' Trainer, what is trained further keeps the licence of its start.
+    write_model_card(folder, results, repo_id=repo_id, license=results["models"]["fastast"].get("license"))
     if repo_id is None:
         return
-    HfApi(token=arguments.hub_token).upload_folder(
-        repo_id=repo_id,
-        folder_path=folder,
-        revision=arguments.hub_revision,
-        commit_message="Upload the model, its code, card and results",
-        ignore_patterns=_STAYS_HERE,
-    )
+    with _telling(
+        f"The push to {repo_id} failed, and nothing is lost: the model, its code, card and results.json are complete in "
+        f"{folder}. Run the same command again to push them; it trains nothing twice."
+    ):
+        HfApi(token=arguments.hub_token).upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            revision=arguments.hub_revision,
+            commit_message="Upload the model, its code, card and results",
+            ignore_patterns=list(_STAYS_HERE),  # the client adds to the list that it is given
+        )
 
 
 def _create_repository(arguments: CMKDTrainingArguments) -> str:
@@ -155,5 +173,19 @@ def _create_repository(arguments: CMKDTrainingArguments) -> str:
     name = arguments.hub_model_id or Path(str(arguments.output_dir)).name
     if arguments.process_index != 0:
         return name
-    api = HfApi(token=arguments.hub_token)
-    return api.create_repo(name, private=arguments.hub_private_repo, exist_ok=True).repo_id
+    with _telling(
+        f"The repository {name} could not be made, so this run did not start. Mend what the message says and run the same "
+        "command again, or leave `--push_to_hub` out."
+    ):
+        api = HfApi(token=arguments.hub_token)
+        return api.create_repo(name, private=arguments.hub_private_repo, exist_ok=True).repo_id
+
+
+@contextmanager
+def _telling(consequence: str) -> Iterator[None]:
+    """Add to an error of the Hub's client what it means for the run."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(consequence)
+        raise

@@ -1,12 +1,19 @@
 """One model of a run: trained, or taken up where an interrupted run left it."""
 
 import copy
+import json
+import logging
 import math
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError, safe_open
 from transformers import EvalPrediction
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
+from transformers.trainer_utils import sort_checkpoints
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from fastast_hf.distillation import CMKDTrainer, CMKDTrainingArguments, SpectrogramAugmentation, match_labels
 from fastast_hf.evaluation import compute_metrics
@@ -14,10 +21,20 @@ from fastast_hf.experiment.arguments import TeacherArguments
 from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.experiment.task import Task
 
+logger = logging.getLogger(__name__)
+
 RECORD_NAME = "_record.json"
 """What is told of a model once it is trained: its presence says that the training is over."""
 
 METRICS = ("accuracy", "map", "d_prime")
+
+_FORMATS: dict[str, Callable[[Path], Any]] = {
+    ".json": read_json,
+    ".safetensors": lambda path: safe_open(path, "pt"),  # its header knows the length of the file
+    ".pt": zipfile.ZipFile,  # as `torch.save` writes; the table of contents comes last
+    ".pth": zipfile.ZipFile,
+}
+"""What opens a file of a checkpoint, by its ending, and fails where the file does not reach its end."""
 
 
 class TrainedModel(NamedTuple):
@@ -88,7 +105,7 @@ def train_model(
     )
     record: dict[str, Any] = {"num_parameters": model.num_parameters()}
     if arguments.num_train_epochs > 0 or arguments.max_steps > 0:
-        checkpoint = last_checkpoint(folder)
+        checkpoint = last_checkpoint(folder, num_processes=arguments.world_size)
         result = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         if checkpoint is None:  # the time of a part says nothing of the whole
             record["train_seconds"] = result.metrics["train_runtime"]
@@ -150,17 +167,24 @@ def train_teacher(
     return train_model(teacher, task, augmentation, own_arguments)
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Find the checkpoint to go on from.
+def last_checkpoint(folder: Path, *, num_processes: int = 1) -> Path | None:
+    """Find the checkpoint to go on from as if nothing had happened.
+
+    A process that ends while it saves leaves a checkpoint half written. It is passed over, which the log tells.
 
     Args:
         folder: a model's folder.
+        num_processes: how many processes train; each of them has random numbers of its own in a checkpoint.
 
     Returns:
-        The newest checkpoint that was written to its end; the Trainer writes its state last. None if there is none.
+        The newest checkpoint that is whole; None if there is none.
     """
-    whole = [path for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*") if (path / "trainer_state.json").is_file()]
-    return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+    for checkpoint in map(Path, reversed(sort_checkpoints(str(folder)))):
+        flaw = _flaw(checkpoint, num_processes)
+        if flaw is None:
+            return checkpoint
+        logger.warning("%s is passed over: %s", checkpoint, flaw)
+    return None
 
 
 def metrics_in_order_of(model: Any, task: Task) -> Any:
@@ -185,3 +209,19 @@ def metrics_in_order_of(model: Any, task: Task) -> Any:
         return of_the_task(EvalPrediction(logits[:, order], prediction.label_ids))
 
     return in_order
+
+
+def _flaw(checkpoint: Path, num_processes: int) -> str | None:
+    """Say what is wrong with a checkpoint: without one of these files the Trainer would go on, but somewhere else."""
+    is_alone = num_processes == 1
+    random_states = {"rng_state.pth"} if is_alone else {f"rng_state_{index}.pth" for index in range(num_processes)}
+    needed = {SAFE_WEIGHTS_NAME, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME, *random_states}
+    found = {path.name for path in checkpoint.iterdir()}
+    if needed - found:
+        return f"it lacks {', '.join(sorted(needed - found))}"
+    for path in sorted(checkpoint.iterdir()):
+        try:
+            _FORMATS.get(path.suffix, Path.stat)(path)
+        except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, zipfile.BadZipFile):
+            return f"{path.name} cannot be read"
+    return None

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
 
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table, without_machine_paths
+from fastast_hf.hub.repositories import is_license, is_repo_id
 from fastast_hf.hub.results import check_results
 from fastast_hf.hub.tables import conditions_line, data_line, models_table
 
@@ -80,8 +79,8 @@ def model_card_data(results: Mapping[str, Any], *, model_name: str, license: str
         library_name="transformers",
         pipeline_tag=TASK,
         tags=[*TAGS, DISTILLATION_TAG] if _is_distilled(results) else TAGS,
-        base_model=base_model if _is_repo_id(base_model) else None,
-        datasets=[dataset] if _is_repo_id(dataset) else None,
+        base_model=base_model if is_repo_id(base_model) else None,
+        datasets=[dataset] if is_repo_id(dataset) else None,
         metrics=metrics or None,
         model_name=model_name,
         eval_results=[_eval_result(results, metric) for metric in metrics] or None,
@@ -95,7 +94,7 @@ def _eval_result(results: Mapping[str, Any], metric: str) -> EvalResult:
     fold = data.get("eval_fold")
     return EvalResult(
         task_type=TASK,
-        dataset_type=data["id"] if _is_repo_id(data.get("id")) else re.sub(r"\W+", "-", name.lower()).strip("-"),
+        dataset_type=data["id"] if is_repo_id(data.get("id")) else re.sub(r"\W+", "-", name.lower()).strip("-"),
         dataset_name=name,
         dataset_split="test" if fold is None else f"fold {fold}",
         metric_type=metric,
@@ -185,23 +184,12 @@ def _license_lines(results: Mapping[str, Any], license: str | None) -> str:
 
 
 def _check_repo_id(repo_id: str) -> None:
-    if not _is_repo_id(repo_id):
+    if not is_repo_id(repo_id):
         raise ValueError(f"`repo_id` must be a name on the Hub, got {repo_id!r}. Write it as user/name.")
 
 
 def _check_license(license: str) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", license):
+    if not is_license(license):
         raise ValueError(
             f"`license` must be a licence as the Hub spells it, got {license!r}. Write it like apache-2.0."
         )
-
-
-def _is_repo_id(name: object) -> bool:
-    """Tell whether a name could be one on the Hub, and not a folder of this machine."""
-    if not isinstance(name, str) or name.count("/") != 1:
-        return False
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        return False
-    return not Path(name).exists()

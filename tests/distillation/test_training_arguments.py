@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 from transformers import HfArgumentParser
 
 from fastast_hf.distillation.training_arguments import CMKDTrainingArguments
@@ -24,3 +25,11 @@ def test_distillation_weight_outside_its_range(tmp_path):
 def test_distillation_temperature_outside_its_range(tmp_path):
     with pytest.raises(ValueError, match=r"`distillation_temperature` must be above 0 and finite, got 0"):
         CMKDTrainingArguments(tmp_path, distillation_temperature=0)
+
+
+def test_a_token_is_not_written_into_files(tmp_path):
+    arguments = CMKDTrainingArguments(tmp_path, hub_token="hf_secret", distillation_weight=0.25)
+    torch.save(arguments, tmp_path / "training_args.bin")  # as the Trainer does, before it pushes the folder
+    assert b"hf_secret" not in (tmp_path / "training_args.bin").read_bytes()
+    assert arguments.hub_token == "hf_secret"
+    assert torch.load(tmp_path / "training_args.bin", weights_only=False).distillation_weight == 0.25

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastast_hf.evaluation.environment import command_line, environment
 from fastast_hf import __version__
+from fastast_hf.evaluation.environment import command_line, environment
 
 
 def test_environment_says_what_a_reader_needs_and_is_json(monkeypatch):

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub import RepoUrl
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import httpx
 from safetensors.torch import load_file
 from transformers import ASTForAudioClassification, TrainerCallback
 
 from fastast_hf import FastASTForAudioClassification
 from fastast_hf.distillation import CMKDTrainer, EfficientATForAudioClassification
 from fastast_hf.hub.results import load_results
+from tests.loopback_hub import LoopbackHub
+from tests.loopback_routes import TOKEN
 
 
 def test_a_run_leaves_a_folder_for_the_hub(miniature):
@@ -166,28 +168,52 @@ def test_many_labels_a_clip(miniature, tmp_path):
     assert "mean_kl" not in results["models"]["fastast"]["agreement"]
 
 
-def test_the_hub_gets_the_folder_in_one_commit(miniature, monkeypatch):
-    calls = []
+@pytest.fixture
+def hub(monkeypatch):
+    """The Hub of this process; see tests/hub/test_pushing.py for the whole program against it."""
+    with LoopbackHub(large_files=()) as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        yield hub
+    assert hub.not_spoken == []
 
-    class Api:
-        """Record what is asked of the Hub, in order; the real client is tested against a server of its own."""
 
-        def __init__(self, token=None):
-            assert token == "hf_secret"
+def test_the_hub_gets_the_folder_in_one_commit(miniature, hub):
+    outcome = miniature.run(push_to_hub=True, hub_token=TOKEN, hub_model_id="fast", hub_private_repo=True)
+    repository = hub.repository("you/fast")
+    assert repository.private
+    _, commit = repository.history()
+    assert commit.files.keys() >= {"README.md", "results.json", "model.safetensors", "config.json"}
+    assert not [name for name in commit.files if name.startswith(("_", "checkpoint-", "runs/")) or ".bin" in name]
+    for name, file in commit.files.items():
+        if name != ".gitattributes":
+            assert file.content == (outcome.folder / name).read_bytes()
+    assert "you/fast" in commit.text("README.md")
 
-        def create_repo(self, name, **options):
-            calls.append(("create", name, options))
-            return RepoUrl(f"https://huggingface.co/you/{name}")
 
-        def upload_folder(self, **options):
-            paths = [str(path.relative_to(options["folder_path"])) for path in options["folder_path"].rglob("*")]
-            kept = filter_repo_objects(paths, ignore_patterns=options["ignore_patterns"])
-            calls.append(("upload", options["repo_id"], set(kept)))
+def test_a_repository_that_cannot_be_made_stops_the_run_before_it_starts(miniature, hub):
+    with pytest.raises(HfHubHTTPError, match=r"Invalid credentials in Authorization header") as caught:
+        miniature.run(push_to_hub=True, hub_token="hf_wrong", hub_model_id="fast")
+    assert caught.value.__notes__ == [
+        "The repository fast could not be made, so this run did not start. Mend what the message says and run the same "
+        "command again, or leave `--push_to_hub` out."
+    ]
+    assert [path.name for path in (miniature.folder / "run").iterdir()] == ["_settings.json"]
 
-    monkeypatch.setattr("fastast_hf.experiment.run.HfApi", Api)
-    outcome = miniature.run(push_to_hub=True, hub_token="hf_secret", hub_model_id="fast")
-    (_, name, _), (kind, repo_id, files) = calls
-    assert (name, kind, repo_id) == ("fast", "upload", "you/fast")
-    assert files >= {"README.md", "results.json", "model.safetensors", "config.json", "modeling_fastast.py"}
-    assert not [file for file in files if file.startswith(("_", "checkpoint-")) or file.endswith(".bin")]
-    assert "you/fast" in (outcome.folder / "README.md").read_text()
+
+@pytest.mark.parametrize("fault", [{"status": 429}, {"drop": "request"}, {"drop": "answer"}])
+def test_a_push_that_fails_loses_nothing(miniature, hub, fault):
+    miniature.teacher = {}
+    push = {"distillation_weight": 0.0, "push_to_hub": True, "hub_token": TOKEN, "hub_model_id": "fast"}
+    hub.fail("POST", "/commit/", **fault)
+    with pytest.raises(httpx.HTTPError) as caught:
+        miniature.run(**push)
+    folder = miniature.folder / "run"
+    assert caught.value.__notes__ == [
+        "The push to you/fast failed, and nothing is lost: the model, its code, card and results.json are complete in "
+        f"{folder}. Run the same command again to push them; it trains nothing twice."
+    ]
+    assert FastASTForAudioClassification.from_pretrained(folder).config.merge_ratio == 0.25
+    outcome = miniature.run(**push)
+    head = hub.repository("you/fast").head()
+    assert json.loads(head.text("results.json")) == load_results(folder / "results.json") == outcome.results

@@ -2,74 +2,23 @@
 
 import ast
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-import fastast_hf.model
 from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification, FastASTModel
 from tests.conftest import tiny_input, tiny_model
-
-MODEL_ROOM = Path(fastast_hf.model.__file__).parent
-CODE = sorted(path.name for path in MODEL_ROOM.glob("*.py") if path.name != "__init__.py")
-
-PRELUDE = """
-import logging, sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "fastast_hf":
-            raise ImportError("fastast_hf is not here")
-
-sys.meta_path.insert(0, Blocked())
-
-class Complain(logging.Handler):
-    def emit(self, record):
-        message = record.getMessage()
-        # a base model leaves the head of a classifier's folder aside, as stock AST does, and says so
-        if not ("FastASTModel" in message and "LOAD REPORT" in message and "MISSING" not in message):
-            print("LOGGED", record.levelname, message)
-
-import numpy as np, torch
-import transformers
-logging.getLogger("transformers").addHandler(Complain(logging.WARNING))
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, pipeline
-
-folder, out = sys.argv[1:3]
-x = torch.from_numpy(np.load(out + "/x.npy"))
-waveform = np.load(out + "/waveform.npy")
-"""
-
-
-def waveform():
-    return np.random.default_rng(0).normal(size=8000).astype(np.float32) * 0.1
-
-
-def run_without_the_package(code, folder, work):
-    """Run code where `fastast_hf` cannot be imported, the cache is empty and the Hub is out of reach."""
-    work.mkdir(exist_ok=True)
-    np.save(work / "x.npy", tiny_input().numpy())
-    np.save(work / "waveform.npy", waveform())
-    environment = {**os.environ, "HF_HOME": str(work / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    environment.pop("HF_MODULES_CACHE", None)
-    result = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code, str(folder), str(work)],
-        env=environment,
-        cwd=work,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "LOGGED" not in result.stdout, result.stdout
-    assert "not supported" not in result.stderr
-    return result.stdout
+from tests.without_package import (
+    CODE,
+    MODEL_ROOM,
+    assert_complete,
+    auto_map,
+    code_behind,
+    run_without_the_package,
+    waveform,
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,24 +27,6 @@ def saved(tmp_path_factory):
     tiny_model(merge_ratio=0.25).save_pretrained(folder)
     FastASTFeatureExtractor(max_length=96, num_mel_bins=36).save_pretrained(folder)
     return folder
-
-
-def auto_map(folder, name):
-    return json.loads((folder / name).read_text())["auto_map"]
-
-
-def assert_complete(folder):
-    assert sorted(path.name for path in folder.glob("*.py")) == CODE
-    assert auto_map(folder, "config.json") == {
-        "AutoConfig": "configuration_fastast.FastASTConfig",
-        "AutoModel": "modeling_fastast.FastASTModel",
-        "AutoModelForAudioClassification": "modeling_fastast.FastASTForAudioClassification",
-    }
-    assert auto_map(folder, "preprocessor_config.json") == {
-        "AutoFeatureExtractor": "feature_extraction_fastast.FastASTFeatureExtractor"
-    }
-    for name in CODE:
-        assert (folder / name).read_text() == (MODEL_ROOM / name).read_text()
 
 
 def test_the_folder_holds_weights_settings_and_all_code(saved):
@@ -107,13 +38,17 @@ def test_the_folder_holds_weights_settings_and_all_code(saved):
 def test_the_base_model_saves_all_code_too(tmp_path):
     tiny_model(FastASTModel).save_pretrained(tmp_path)
     assert set(auto_map(tmp_path, "config.json")) == {"AutoConfig", "AutoModel", "AutoModelForAudioClassification"}
-    assert {path.name for path in tmp_path.glob("*.py")} >= set(CODE) - {"feature_extraction_fastast.py"}
+    assert {path.name for path in tmp_path.glob("*.py")} == code_behind("modeling_fastast.py")
 
 
 def test_the_order_of_saving_does_not_matter(tmp_path):
     FastASTFeatureExtractor(max_length=96, num_mel_bins=36).save_pretrained(tmp_path)
     tiny_model(merge_ratio=0.25).save_pretrained(tmp_path)
     assert_complete(tmp_path)
+
+
+def test_nothing_in_the_room_is_left_behind():
+    assert code_behind("modeling_fastast.py", "feature_extraction_fastast.py") == set(CODE)
 
 
 def test_every_auto_class_gives_the_same_logits_without_the_package(saved, tmp_path):

@@ -68,7 +68,9 @@ def test_a_newer_first_number_is_refused(tmp_path):
 
 @pytest.mark.parametrize("version", ["", "new", 1])
 def test_what_is_no_version_is_refused(version):
-    with pytest.raises(ValueError, match=r"`fastast_version` must be a version such as .* Remove it from config\.json"):
+    with pytest.raises(
+        ValueError, match=r"`fastast_version` must be a version such as .* Remove it from config\.json"
+    ):
         check_saved_version(version, [])
 
 
