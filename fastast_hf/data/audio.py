@@ -14,32 +14,43 @@ import numpy as np
 import soundfile
 import soxr
 
+from fastast_hf.data.truncation import describe_cut
+
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, Any]
 """A path, the bytes of a sound file, an open binary file, or the dict `{"bytes", "path"}` of `Audio(decode=False)`."""
 
+MIN_SECONDS = 0.025
+"""One analysis window of AST; a shorter sound makes no frame of a spectrogram."""
 
-def load_audio(source: AudioSource, *, sampling_rate: int = 16_000) -> np.ndarray:
+
+def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | None = None) -> np.ndarray:
     """Read a sound as mono float32 at one sampling rate.
 
-    Channels are averaged, so a mono file and its stereo copy read the same. Integer files come as floats in [-1, 1];
-    float files keep their scale. A WAV or MP3 file that was cut short reads as the part that is there.
+    Channels are averaged, so a mono file and its stereo copy read the same. Integer files come as floats in [-1, 1);
+    float files keep their scale. A file that was cut short is refused where its format tells: Ogg, FLAC, WAV, AIFF, and
+    MP3 with a Xing or Info header. WAV files written into a pipe and rarer formats read as the part that is there; MP3
+    files without such a header, as far as libsndfile guesses their length.
 
     Args:
         source: Path, bytes of a sound file, open binary file, or a `{"bytes", "path"}` dict, where bytes win.
         sampling_rate: Rate of the result in Hz.
+        name: What errors call the sound. Default: its path, where it has one.
 
     Returns:
-        Waveform of shape (samples,), float32, finite, at least one sample.
+        Waveform of shape (samples,), float32, finite, at least one analysis window (25 ms) long.
 
     Raises:
         FileNotFoundError: The path does not exist.
+        OSError: The path is a folder, or the file cannot be read.
         TypeError: `source` is none of the kinds above.
-        ValueError: The file cannot be decoded, holds no samples, or holds NaN or infinite samples.
+        ValueError: The file cannot be decoded, was cut short, is shorter than one analysis window, or holds NaN or
+            infinite samples.
     """
-    file, name = _open(source)
-    samples, file_rate = _decode(file, name)  # (S, C)
+    data, path = _read(source)
+    name = name or path
+    samples, file_rate = _decode(data, name)  # (S, C)
     waveform = resample(mix_down(samples), file_rate, sampling_rate)
-    _check_samples(waveform, name)
+    _check_samples(waveform, sampling_rate, name)
     return waveform
 
 
@@ -82,54 +93,83 @@ def resample(waveform: np.ndarray, source_rate: int, target_rate: int) -> np.nda
     return soxr.resample(waveform, source_rate, target_rate, quality="HQ")
 
 
-def _open(source: AudioSource) -> tuple[BinaryIO | Path, str]:
-    """Return what soundfile opens, and the name by which errors call it."""
+def _read(source: AudioSource) -> tuple[bytes, str]:
+    """Return the bytes of a sound file, and the name by which errors call it."""
     if isinstance(source, Mapping):
-        return _open_mapping(source)
+        return _read_mapping(source)
     if isinstance(source, bytes):
-        return io.BytesIO(source), f"<{len(source)} bytes>"
+        return source, f"<{len(source)} bytes>"
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if not path.is_file():
-            raise FileNotFoundError(f"`source` must be an existing sound file, got {str(path)!r}. Check the path.")
-        return path, repr(str(path))
-    if hasattr(source, "read"):
-        return source, repr(getattr(source, "name", source))
+        return _read_path(Path(source))
+    data = source.read() if hasattr(source, "read") else None
+    if isinstance(data, bytes):
+        return data, repr(getattr(source, "name", source))
     raise TypeError(
         "`source` must be a path, bytes, a binary file or a {'bytes', 'path'} dict, "
         f"got {type(source).__name__}. Waveforms that are arrays already need no decoding, only `resample`."
     )
 
 
-def _open_mapping(source: Mapping[str, Any]) -> tuple[BinaryIO | Path, str]:
+def _read_mapping(source: Mapping[str, Any]) -> tuple[bytes, str]:
     data, path = source.get("bytes"), source.get("path")
     if data is not None:
-        return io.BytesIO(data), repr(path) if path else f"<{len(data)} bytes>"
+        return data, repr(path) if path else f"<{len(data)} bytes>"
     if path is not None:
-        return _open(path)
+        return _read_path(Path(path))
     raise ValueError(
         f"`source` must hold 'bytes' or a 'path', got a dict with the keys {sorted(source)}. "
         "Cast the column to `datasets.Audio(decode=False)`."
     )
 
 
-def _decode(file: BinaryIO | Path, name: str) -> tuple[np.ndarray, int]:
-    """Decode a whole file to float32 samples (S, C) and its rate in Hz."""
+def _read_path(path: Path) -> tuple[bytes, str]:
+    name = repr(str(path))
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"`source` must be a sound file, got the folder {name}. Pass one file of it, or all to `load_audio_dataset`."
+        )
     try:
-        return soundfile.read(file, dtype="float32", always_2d=True)
-    except soundfile.SoundFileError as error:
-        raise ValueError(
-            f"`source` must be a complete sound file that libsndfile decodes, got {name} ({error}). "
-            "Check that it is audio and was copied whole; convert other formats, "
-            "for example with `ffmpeg -i in.m4a out.wav`."
+        return path.read_bytes(), name
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"`source` must be an existing sound file, got {name}. Check the path.") from error
+    except OSError as error:
+        raise type(error)(
+            f"`source` must be a file that can be read, got {name} ({error.strerror}). Check its permissions and its disk."
         ) from error
 
 
-def _check_samples(waveform: np.ndarray, name: str) -> None:
-    """Refuse a waveform that no feature extractor can use."""
-    if waveform.size == 0:
+def _decode(data: bytes, name: str) -> tuple[np.ndarray, int]:
+    """Decode a whole file to float32 samples (S, C) and its rate in Hz."""
+    if not data:
+        raise ValueError(f"`source` must be a sound file, got {name} with 0 bytes. Copy it again, or leave it out.")
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            frames_told, file_rate = file.frames, file.samplerate
+            samples = file.read(dtype="float32", always_2d=True)
+    # A broken header may promise more than memory holds; of a few codecs soundfile does not know the length.
+    except (soundfile.SoundFileError, MemoryError, ValueError) as error:
+        reason = getattr(error, "error_string", error)  # without the name of the buffer
         raise ValueError(
-            f"`source` must hold at least one sample, got {name} with none. Remove the file or copy it again."
+            f"`source` must be a complete sound file that libsndfile decodes, got {name} ({reason}). "
+            "Check that it is audio and was copied whole; convert other formats, "
+            "for example with `ffmpeg -i in.m4a out.wav`."
+        ) from error
+    cut = describe_cut(data, frames_told=frames_told, frames_read=len(samples))
+    if cut is not None:
+        raise ValueError(
+            f"`source` must be a complete sound file, got {name}, which was cut short: {cut}. Copy it again; if there is "
+            "no more of it, write what is left to a new file, for example with `ffmpeg -i in.ogg out.wav`."
+        )
+    return samples, file_rate
+
+
+def _check_samples(waveform: np.ndarray, sampling_rate: int, name: str) -> None:
+    """Refuse a waveform that no feature extractor can use."""
+    least = max(1, int(MIN_SECONDS * sampling_rate))
+    if waveform.size < least:
+        raise ValueError(
+            f"`source` must hold at least {MIN_SECONDS * 1000:g} ms, one analysis window ({least} samples at "
+            f"{sampling_rate} Hz), got {name} with {waveform.size} samples. Leave it out, or pad it with silence."
         )
     bad = int(np.count_nonzero(~np.isfinite(waveform)))
     if bad:

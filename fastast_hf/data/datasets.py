@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Audio, Dataset, DatasetDict, concatenate_datasets, load_dataset
+import pyarrow.compute as pc
+from datasets import Audio, Dataset, DatasetDict, Value, concatenate_datasets, load_dataset
 from datasets.exceptions import DatasetGenerationError
 from datasets.fingerprint import Hasher
 
@@ -18,6 +19,11 @@ from fastast_hf.data.labels import encode_labels
 
 METADATA_READERS = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "parquet"}
 """Metadata files of an audiofolder, and the `datasets` builder that reads each."""
+
+FILE_NAME = "file_name"
+"""The column with a clip's name: relative to the folder, as in its metadata, or as a data set calls the file inside."""
+
+_PATH = "_path"
 
 
 def load_audio_dataset(
@@ -61,8 +67,9 @@ def load_audio_dataset(
         token: Token for a private data set.
 
     Returns:
-        Parts "train" and "eval" with the columns `audio` (`Audio(decode=False)`) and `label` (`ClassLabel`, or a list
-        of it for multi-label data); both parts have the same classes.
+        Parts "train" and "eval" with the columns `audio` (`Audio(decode=False)`), `label` (`ClassLabel`, or a list of it
+        for multi-label data) and `file_name`, the clip's name as in the metadata; from a data set that does not name its
+        sounds, without `file_name`. Both parts have the same classes.
 
     Raises:
         FileNotFoundError: The folder, its metadata file or a clip does not exist.
@@ -70,7 +77,7 @@ def load_audio_dataset(
     """
     _check_arguments(data_dir, dataset_name, eval_fold, split_column)
     if data_dir is not None:
-        audio_column_name = "file_name"  # whatever other columns there are, `audio` among them
+        audio_column_name = _PATH  # whatever other columns there are, `audio` among them
         parts = {train_split_name: _read_folder(Path(data_dir), cache_dir)}
     else:
         parts = _read_named(dataset_name, dataset_config_name, cache_dir=cache_dir, revision=revision, token=token)
@@ -92,7 +99,13 @@ def load_audio_dataset(
     for name, part in parts.items():
         if len(part) == 0:
             raise ValueError(f"The {name} part must hold at least one clip, got none. Choose another fold or split.")
-    return DatasetDict({name: part.select_columns(["audio", "label"]) for name, part in parts.items()})
+    columns = ("audio", "label", FILE_NAME)
+    return DatasetDict(
+        {
+            name: part.select_columns([column for column in columns if column in part.column_names])
+            for name, part in parts.items()
+        }
+    )
 
 
 # Reading
@@ -117,7 +130,7 @@ def _check_arguments(data_dir: Any, dataset_name: str | None, eval_fold: Any, sp
 
 
 def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
-    """Read an audiofolder's metadata, with full paths in `file_name`.
+    """Read an audiofolder's metadata, with full paths in a column of their own.
 
     Not `load_dataset("audiofolder")`: it needs torchcodec even to store a path, and a class folder called "train" is a
     split to it, for which it drops all other folders (ESC-50 has such a class).
@@ -131,14 +144,22 @@ def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
         dataset = load_dataset(
             reader, data_files=glob.escape(str(metadata)), split="train", cache_dir=cache_dir, **options
         )
-    except ValueError as error:
-        if "corresponds to no data" not in str(error):
-            raise
+    except (ValueError, DatasetGenerationError, StopIteration) as error:
+        if "corresponds to no data" in str(error) or isinstance(error, StopIteration):
+            raise ValueError(
+                f"`data_dir` must hold at least one clip, got {str(metadata)!r} without rows. Add a row for each file."
+            ) from error
         raise ValueError(
-            f"`data_dir` must hold at least one clip, got {str(metadata)!r} without rows. Add a row for each file."
+            f"`data_dir` must hold a metadata file that can be read, got {str(metadata)!r} ({error.__cause__ or error}). "
+            "Save it in UTF-8, with a row for each file below the column names."
         ) from error
-    _check_column(dataset, "file_name", str(metadata))
-    paths = [folder.absolute() / name for name in dataset["file_name"]]
+    _check_column(dataset, FILE_NAME, str(metadata))
+    names = dataset[FILE_NAME][:]
+    if None in names:
+        raise ValueError(
+            f"`file_name` must be set for every clip, got none in row {names.index(None)} of {str(metadata)!r}. Fill it in."
+        )
+    paths = [folder.absolute() / str(name) for name in names]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(
@@ -147,8 +168,7 @@ def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
         )
     stats = {str(path): path.stat() for path in [metadata.absolute(), *paths]}
     versions = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()]
-    dataset = dataset.remove_columns("file_name")
-    return dataset.add_column("file_name", [str(path) for path in paths], new_fingerprint=Hasher.hash(versions))
+    return dataset.add_column(_PATH, [str(path) for path in paths], new_fingerprint=Hasher.hash(versions))
 
 
 def _find_metadata(folder: Path) -> Path:
@@ -186,16 +206,29 @@ def _check_column(dataset: Dataset, column: str, where: str) -> None:
 def _keep_columns(
     parts: dict[str, Dataset], audio_column: str, label_column: str, part_column: str | None
 ) -> dict[str, Dataset]:
-    """Reduce every part to `audio` without decoding, `label`, and the column that names the parts."""
+    """Reduce every part to `audio` without decoding, `label`, `file_name`, and the column that names the parts."""
     wanted = [audio_column, label_column] + ([part_column] if part_column else [])
+    if audio_column == _PATH:
+        # As it was read: `datasets` fails to hand a part to other processes if it keeps no column of the file behind it.
+        wanted.append(FILE_NAME)
     kept = {}
     for name, part in parts.items():
         for column in wanted:
             _check_column(part, column, "the data set")
-        part = part.cast_column(audio_column, Audio(decode=False)).select_columns(wanted)
+        part = part.cast_column(audio_column, Audio(decode=False)).select_columns(list(dict.fromkeys(wanted)))
         renames = {audio_column: "audio", label_column: "label"}
-        kept[name] = part.rename_columns({old: new for old, new in renames.items() if old != new})
+        part = part.rename_columns({old: new for old, new in renames.items() if old != new})
+        kept[name] = _name_sounds(part)
     return kept
+
+
+def _name_sounds(part: Dataset) -> Dataset:
+    """Bring `file_name` to strings; make it of what a data set calls the sounds inside, where it names them all."""
+    if FILE_NAME in part.column_names:
+        return part.cast_column(FILE_NAME, Value("string"))
+    sounds = part.select_columns("audio").with_format("arrow")[:]["audio"]  # not read, only their names
+    names = pc.struct_field(sounds, "path").to_pylist()
+    return part if None in names else part.add_column(FILE_NAME, names)
 
 
 # Parts

@@ -10,8 +10,8 @@ from datasets.fingerprint import Hasher
 from fastast_hf.data.audio import load_audio
 from fastast_hf.data.labels import label_names, multi_hot, problem_type
 
-FEATURES_VERSION = 1
-"""Raise it when decoding or resampling changes, so that cached features are computed again."""
+FEATURES_VERSION = 2
+"""Raise it when decoding, resampling or what is refused changes, so that cached features are computed again."""
 
 
 class SpectrogramFeatureExtractor(Protocol):
@@ -49,10 +49,11 @@ def extract_features(
 
     Returns:
         Columns `input_values` (frames, mels) float32 and `labels`, int64 for one label a clip or (classes,) float32 of
-        zeros and ones for many, in torch format.
+        zeros and ones for many, in torch format. Columns other than `audio` and `label` come along, `file_name` and
+        `teacher_logits` among them.
 
     Raises:
-        ValueError: A clip cannot be read; the message names it.
+        ValueError: A clip cannot be read, or the feature extractor refuses it; the message names it.
     """
     sampling_rate = feature_extractor.sampling_rate
     silence = [np.zeros(sampling_rate, dtype=np.float32)]
@@ -61,17 +62,20 @@ def extract_features(
     multi_label = problem_type(dataset) == "multi_label_classification"
     # Settings, not the extractor itself: its hash would change with anything that it caches between calls.
     settings = [type(feature_extractor).__name__, feature_extractor.to_json_string(), FEATURES_VERSION]
+    others = {name: feature for name, feature in dataset.features.items() if name not in ("audio", "label")}
     features = dataset.map(
         _extract_batch,
         batched=True,
         batch_size=batch_size,
         writer_batch_size=batch_size,
+        with_indices=True,
         fn_kwargs={"feature_extractor": feature_extractor, "num_labels": len(names) if multi_label else None},
-        remove_columns=dataset.column_names,
+        remove_columns=["audio", "label"],
         # Array2D reads back as one block; nested lists take four times as long.
         features=Features(
             input_values=Array2D(shape, "float32"),
             labels=List(Value("float32"), length=len(names)) if multi_label else ClassLabel(names=names),
+            **others,
         ),
         new_fingerprint=Hasher.hash([dataset._fingerprint, *settings]),
         num_proc=num_proc,
@@ -81,10 +85,36 @@ def extract_features(
 
 
 def _extract_batch(
-    batch: dict[str, list], feature_extractor: SpectrogramFeatureExtractor, num_labels: int | None
+    batch: dict[str, list],
+    rows: list[int],
+    feature_extractor: SpectrogramFeatureExtractor,
+    num_labels: int | None,
 ) -> dict[str, Any]:
     rate = feature_extractor.sampling_rate
-    waveforms = [load_audio(sound, sampling_rate=rate) for sound in batch["audio"]]
-    values = feature_extractor(waveforms, sampling_rate=rate, return_tensors="np")["input_values"]  # (B, T, M)
+    names = [
+        repr(sound["path"]) if sound["path"] else f"the sound in row {row}"
+        for sound, row in zip(batch["audio"], rows, strict=True)
+    ]
+    waveforms = [
+        load_audio(sound, sampling_rate=rate, name=name) for sound, name in zip(batch["audio"], names, strict=True)
+    ]
+    try:
+        values = feature_extractor(waveforms, sampling_rate=rate, return_tensors="np")["input_values"]  # (B, T, M)
+    except ValueError:
+        _name_refused(waveforms, names, feature_extractor)
+        raise
     labels = batch["label"] if num_labels is None else multi_hot(batch["label"], num_labels)
     return {"input_values": values.astype(np.float32), "labels": labels}
+
+
+def _name_refused(
+    waveforms: list[np.ndarray], names: list[str], feature_extractor: SpectrogramFeatureExtractor
+) -> None:
+    """Find the clip that a feature extractor refuses, which it counts and cannot name."""
+    for waveform, name in zip(waveforms, names, strict=True):
+        try:
+            feature_extractor([waveform], sampling_rate=feature_extractor.sampling_rate, return_tensors="np")
+        except ValueError as error:
+            raise ValueError(
+                f"`audio` must hold clips that the feature extractor takes, got {name}: {error}"
+            ) from error

@@ -27,8 +27,8 @@ def match_labels(student_labels: Sequence[str], teacher_labels: Sequence[str]) -
     if list(student_labels) == list(teacher_labels):
         return None
     if set(student_labels) != set(teacher_labels):
-        missing = _few(sorted(set(student_labels) - set(teacher_labels)))
-        unknown = _few(sorted(set(teacher_labels) - set(student_labels)))
+        missing = list_some(sorted(set(student_labels) - set(teacher_labels)))
+        unknown = list_some(sorted(set(teacher_labels) - set(student_labels)))
         raise ValueError(
             f"`teacher` must have the student's labels, got one that lacks {missing} and adds {unknown}. "
             "Set `id2label` of both configs, or fine-tune the teacher on the student's labels."
@@ -62,8 +62,19 @@ def label_names(model: nn.Module, role: str) -> list[str]:
     return [id2label[index] for index in range(len(id2label))]
 
 
-def _few(names: Sequence[str]) -> str:
-    """List names, the first ones if they are many: AudioSet has 527."""
+def list_some(names: Sequence[str]) -> str:
+    """List names in a message, only the first ones if they are many: AudioSet has 527 labels.
+
+    Args:
+        names: The names.
+
+    Returns:
+        The names in quotes, "nothing" if there are none.
+
+    Example:
+        >>> list_some(["cat", "dog"])
+        "'cat', 'dog'"
+    """
     shown = ", ".join(repr(name) for name in names[:_NAMES_IN_MESSAGE]) or "nothing"
     hidden = len(names) - _NAMES_IN_MESSAGE
     return f"{shown} and {hidden} more" if hidden > 0 else shown

@@ -1,28 +1,23 @@
 """Cross-model knowledge distillation (CMKD) with the transformers Trainer."""
 
-import logging
-import shutil
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from accelerate.utils import broadcast
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import TrainOutput
 
 from fastast_hf.distillation.augmentation import SpectrogramAugmentation, process_generator
+from fastast_hf.distillation.checkpointing_trainer import CheckpointingTrainer
 from fastast_hf.distillation.losses import MULTI_LABEL, SINGLE_LABEL, distillation_loss, label_loss
 from fastast_hf.distillation.model_card import draft_model_card
 from fastast_hf.distillation.stored_logits import TEACHER_LOGITS, check_teacher_logits
 from fastast_hf.distillation.teacher_labels import label_names, match_labels
 from fastast_hf.distillation.training_arguments import CMKDTrainingArguments
 
-logger = logging.getLogger(__name__)
 
-
-class CMKDTrainer(Trainer):
+class CMKDTrainer(CheckpointingTrainer):
     """Train a student on labels and on a teacher.
 
     The teacher is a live model, or a `teacher_logits` column (floats, one a label, in the student's order) in the
@@ -217,23 +212,6 @@ class CMKDTrainer(Trainer):
             is_distilled = self.args.distillation_weight > 0
             draft_model_card(*args, **kwargs, default_name=path.parent.name, is_distilled=is_distilled).save(path)
 
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        if not self.is_world_process_zero():
-            return
-        # The stock Trainer pushes the checkpoint's config.json and weights, and leaves the code that config.json names.
-        for code in Path(checkpoint_folder).glob("*.py"):
-            shutil.copy(code, str(self.args.output_dir))
-        known = self._pushes()
-        super()._push_from_checkpoint(checkpoint_folder)
-        for push in self._pushes():
-            if push not in known:
-                push.add_done_callback(_tell_failed_push)
-
-    def _pushes(self) -> list[Future[Any]]:
-        """List what is sent in the background, or was sent last."""
-        in_progress = getattr(self, "push_in_progress", None)
-        return [] if in_progress is None else list(in_progress.jobs)
-
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
         if TEACHER_LOGITS not in self._signature_columns:  # else `remove_unused_columns` drops them
@@ -251,33 +229,6 @@ class CMKDTrainer(Trainer):
             return batch_size
         # a process without a clip of its own keeps one: a mean needs it, and the Trainer cuts it off with the logits
         return min(max(state.remainder - self.args.process_index * batch_size, 1), batch_size)
-
-    def _save_rng_state(self, output_dir: str) -> None:
-        super()._save_rng_state(output_dir)
-        # The first process goes on to write the state that calls the checkpoint whole, and to delete an older one.
-        self.accelerator.wait_for_everyone()
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        if self._saves_itself():
-            self._load_weights(resume_from_checkpoint)
-        else:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-
-    def _load_best_model(self) -> None:
-        if self._saves_itself():
-            self._load_weights(cast(str, self.state.best_model_checkpoint))
-        else:
-            super()._load_best_model()
-
-    def _saves_itself(self) -> bool:
-        """Whether checkpoints are written by the student's `save_pretrained`, not by a backend."""
-        return isinstance(self.model, PreTrainedModel) and not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
-
-    def _load_weights(self, folder: str) -> None:
-        # `save_pretrained` writes AST's published tensor names, and the stock Trainer reads them without renaming: the
-        # encoder would keep its weights, with no more than a warning (transformers issues 43701 and 48805).
-        saved = type(self.model).from_pretrained(folder, config=self.model.config)
-        self.model.load_state_dict(saved.state_dict())
 
     def _check_teaching(self, *, stored: bool) -> None:
         if stored and self.teacher is not None:
@@ -309,13 +260,3 @@ class CMKDTrainer(Trainer):
         if config.problem_type is None and config.num_labels > 1:
             config.problem_type = MULTI_LABEL if labels.is_floating_point() else SINGLE_LABEL
         return config.problem_type
-
-
-def _tell_failed_push(push: Future[Any]) -> None:
-    """Say that a push in the background failed, which the stock Trainer keeps to itself."""
-    if not push.cancelled() and (error := push.exception()) is not None:
-        logger.warning(
-            "A push to the Hub failed, the training is not touched by it: %s. What the Hub has is the last push that "
-            "succeeded; the next save pushes again, and so does `trainer.push_to_hub()`.",
-            error,
-        )

@@ -28,7 +28,7 @@ from fastast_hf.experiment.files import claim_folder, write_json
 from fastast_hf.experiment.measuring import describe_merging, measure_speed
 from fastast_hf.experiment.start import knows_task, open_student, open_teacher, stock_ast
 from fastast_hf.experiment.task import compute_features, describe_data, load_sounds, open_feature_extractor
-from fastast_hf.experiment.training import arguments_for, train_model, train_teacher
+from fastast_hf.experiment.training import arguments_for, prepare_teacher, train_model, train_teacher
 from fastast_hf.hub.model_card import write_model_card
 from fastast_hf.hub.repositories import license_of
 from fastast_hf.hub.results import SCHEMA, check_results, provenance
@@ -93,15 +93,17 @@ def run_experiment(
     start = open_student(model_arguments, sounds.labels)
     is_taught = training_arguments.distillation_weight > 0
     teacher: Any = None
+    knows = False
     if is_taught:
         teacher = open_teacher(teacher_arguments, model_arguments, sounds.labels, start.config)
+        knows = knows_task(teacher_arguments, model_arguments, sounds.labels)
+        prepare_teacher(teacher, knows, teacher_arguments)
     feature_extractor = open_feature_extractor(model_arguments, start.config)
     task = compute_features(sounds, feature_extractor, data_arguments, training_arguments)
 
     models = {}
     if teacher is not None:
         logger.info("The teacher learns the labels")
-        knows = knows_task(teacher_arguments, model_arguments, sounds.labels)
         models["teacher"] = train_teacher(teacher, knows, teacher_arguments, task, augmentation, training_arguments)
         teacher = models["teacher"].model
     if comparison.train_ast:

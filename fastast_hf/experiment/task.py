@@ -17,7 +17,7 @@ class Sounds(NamedTuple):
     """The clips of a task, divided, before anything is computed.
 
     Attributes:
-        parts: "train" and "eval", columns `audio` (not decoded) and `label`.
+        parts: "train" and "eval", columns `audio` (not decoded), `label` and `file_name`.
         labels: `id2label`, `label2id` and `problem_type`, as a configuration takes them.
     """
 
@@ -29,7 +29,7 @@ class Task(NamedTuple):
     """The features of all clips, computed once, and the names of the labels.
 
     Attributes:
-        train: training part, columns `input_values` (frames, mels) float32 and `labels`.
+        train: training part, columns `input_values` (frames, mels) float32, `labels` and `file_name`.
         eval: evaluation part, the same columns.
         labels: `id2label`, `label2id` and `problem_type`, as a configuration takes them.
         feature_extractor: what turned the sounds into `input_values`.

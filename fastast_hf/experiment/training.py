@@ -1,40 +1,23 @@
 """One model of a run: trained, or taken up where an interrupted run left it."""
 
 import copy
-import json
-import logging
 import math
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError, safe_open
 from transformers import EvalPrediction
-from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
-from transformers.trainer_utils import sort_checkpoints
-from transformers.utils import SAFE_WEIGHTS_NAME
 
 from fastast_hf.distillation import CMKDTrainer, CMKDTrainingArguments, SpectrogramAugmentation, match_labels
+from fastast_hf.distillation.checkpoints import last_checkpoint
 from fastast_hf.evaluation import compute_metrics
 from fastast_hf.experiment.arguments import TeacherArguments
 from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.experiment.task import Task
 
-logger = logging.getLogger(__name__)
-
 RECORD_NAME = "_record.json"
 """What is told of a model once it is trained: its presence says that the training is over."""
 
 METRICS = ("accuracy", "map", "d_prime")
-
-_FORMATS: dict[str, Callable[[Path], Any]] = {
-    ".json": read_json,
-    ".safetensors": lambda path: safe_open(path, "pt"),  # its header knows the length of the file
-    ".pt": zipfile.ZipFile,  # as `torch.save` writes; the table of contents comes last
-    ".pth": zipfile.ZipFile,
-}
-"""What opens a file of a checkpoint, by its ending, and fails where the file does not reach its end."""
 
 
 class TrainedModel(NamedTuple):
@@ -119,6 +102,32 @@ def train_model(
     return TrainedModel(model.eval(), record)
 
 
+def prepare_teacher(teacher: Any, knows_task: bool, teacher_arguments: TeacherArguments) -> None:
+    """Freeze what is not to learn, and refuse a teacher that could not teach, before any work is done for it.
+
+    Args:
+        teacher: a PreTrainedModel, where it starts.
+        knows_task: whether it answers with the task's labels already.
+        teacher_arguments: its epochs, and whether its base model is frozen.
+
+    Raises:
+        ValueError: if it neither knows the labels nor may learn them, or cannot be frozen.
+    """
+    epochs = teacher_arguments.teacher_num_train_epochs
+    if not knows_task and epochs <= 0:
+        raise ValueError(
+            f"`teacher_num_train_epochs` must be above 0 for a teacher with other labels, got {epochs}. Let it learn "
+            "these, or name a teacher that knows them."
+        )
+    if teacher_arguments.teacher_freeze_base_model:
+        if not hasattr(teacher, "freeze_base_model"):
+            raise ValueError(
+                f"`teacher_freeze_base_model` must be False for a {type(teacher).__name__}, got True. It has no "
+                "`freeze_base_model()`: fine-tune all of it."
+            )
+        teacher.freeze_base_model()
+
+
 def train_teacher(
     teacher: Any,
     knows_task: bool,
@@ -139,52 +148,16 @@ def train_teacher(
 
     Returns:
         The teacher and its record.
-
-    Raises:
-        ValueError: if it neither knows the labels nor may learn them, or cannot be frozen.
     """
-    epochs = teacher_arguments.teacher_num_train_epochs
-    if not knows_task and epochs <= 0:
-        raise ValueError(
-            f"`teacher_num_train_epochs` must be above 0 for a teacher with other labels, got {epochs}. Let it learn "
-            "these, or name a teacher that knows them."
-        )
-    if teacher_arguments.teacher_freeze_base_model:
-        if not hasattr(teacher, "freeze_base_model"):
-            raise ValueError(
-                f"`teacher_freeze_base_model` must be False for a {type(teacher).__name__}, got True. It has no "
-                "`freeze_base_model()`: fine-tune all of it."
-            )
-        teacher.freeze_base_model()
     own_arguments = arguments_for(
         arguments,
         Path(str(arguments.output_dir)) / "_teacher",
-        num_train_epochs=0 if knows_task else epochs,
+        num_train_epochs=0 if knows_task else teacher_arguments.teacher_num_train_epochs,
         max_steps=-1,
         learning_rate=teacher_arguments.teacher_learning_rate,
         distillation_weight=0.0,
     )
     return train_model(teacher, task, augmentation, own_arguments)
-
-
-def last_checkpoint(folder: Path, *, num_processes: int = 1) -> Path | None:
-    """Find the checkpoint to go on from as if nothing had happened.
-
-    A process that ends while it saves leaves a checkpoint half written. It is passed over, which the log tells.
-
-    Args:
-        folder: a model's folder.
-        num_processes: how many processes train; each of them has random numbers of its own in a checkpoint.
-
-    Returns:
-        The newest checkpoint that is whole; None if there is none.
-    """
-    for checkpoint in map(Path, reversed(sort_checkpoints(str(folder)))):
-        flaw = _flaw(checkpoint, num_processes)
-        if flaw is None:
-            return checkpoint
-        logger.warning("%s is passed over: %s", checkpoint, flaw)
-    return None
 
 
 def metrics_in_order_of(model: Any, task: Task) -> Any:
@@ -209,19 +182,3 @@ def metrics_in_order_of(model: Any, task: Task) -> Any:
         return of_the_task(EvalPrediction(logits[:, order], prediction.label_ids))
 
     return in_order
-
-
-def _flaw(checkpoint: Path, num_processes: int) -> str | None:
-    """Say what is wrong with a checkpoint: without one of these files the Trainer would go on, but somewhere else."""
-    is_alone = num_processes == 1
-    random_states = {"rng_state.pth"} if is_alone else {f"rng_state_{index}.pth" for index in range(num_processes)}
-    needed = {SAFE_WEIGHTS_NAME, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME, *random_states}
-    found = {path.name for path in checkpoint.iterdir()}
-    if needed - found:
-        return f"it lacks {', '.join(sorted(needed - found))}"
-    for path in sorted(checkpoint.iterdir()):
-        try:
-            _FORMATS.get(path.suffix, Path.stat)(path)
-        except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, zipfile.BadZipFile):
-            return f"{path.name} cannot be read"
-    return None

@@ -1,8 +1,11 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastast_hf.data.audio import load_audio, mix_down, resample
 from tests.conftest import ESC10, SHARED, requires_shared
@@ -49,8 +52,8 @@ def test_any_sample_type_becomes_floats_of_the_same_scale(subtype):
 
 
 def test_full_scale_integers_are_minus_one_to_one():
-    waveform = load_audio(encode(np.array([-32_768, 0, 32_767], dtype=np.int16)))
-    np.testing.assert_array_equal(waveform, np.float32([-1, 0, 32_767 / 32_768]))
+    waveform = load_audio(encode(np.array([-32_768, 0, 32_767] * 200, dtype=np.int16)))
+    np.testing.assert_array_equal(waveform, np.float32([-1, 0, 32_767 / 32_768] * 200))
 
 
 @pytest.mark.parametrize(
@@ -105,8 +108,42 @@ def test_speech_commands_clip():
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"`source` must be an existing sound file, got '.*gone.wav'. Check"):
-        load_audio(tmp_path / "gone.wav")
+    for source in (tmp_path / "gone.wav", {"bytes": None, "path": str(tmp_path / "gone.wav")}):
+        with pytest.raises(
+            FileNotFoundError, match=r"`source` must be an existing sound file, got '.*gone.wav'. Check"
+        ):
+            load_audio(source)
+
+
+def test_folder(tmp_path):
+    with pytest.raises(IsADirectoryError, match=r"`source` must be a sound file, got the folder '.*'. Pass one file"):
+        load_audio(tmp_path)
+
+
+def test_file_that_cannot_be_read(wav, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    message = (
+        r"`source` must be a file that can be read, got '.*tone.wav' \(Permission denied\). Check its permissions"
+    )
+    with pytest.raises(PermissionError, match=message):
+        load_audio(wav)
+
+
+@pytest.mark.parametrize("kind", [Path, bytes, io.BytesIO])
+def test_empty_file(tmp_path, kind):
+    path = tmp_path / "nothing.ogg"
+    path.touch()
+    source = path if kind is Path else kind(b"")
+    with pytest.raises(ValueError, match=r"`source` must be a sound file, got .* with 0 bytes. Copy it again"):
+        load_audio(source)
+
+
+def test_an_error_calls_the_sound_by_the_name_that_it_is_given():
+    with pytest.raises(ValueError, match=r"got clip 7 of the talk \("):
+        load_audio(b"not a sound", name="clip 7 of the talk")
 
 
 def test_not_audio(tmp_path):
@@ -118,21 +155,79 @@ def test_not_audio(tmp_path):
         load_audio(path)
 
 
-def test_truncated_file(tmp_path):
-    path = tmp_path / "cut.flac"
-    whole = encode(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), format="FLAC")
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"`source` must be a complete sound file .*cut.flac.*copied whole"):
-        load_audio(path)
+def test_header_that_promises_more_than_memory_holds():
+    data = bytearray(encode(tone(440, 16_000), format="MP3", subtype=None))
+    header = data.find(b"Info") if b"Info" in data else data.find(b"Xing")
+    data[header + 8 : header + 12] = b"\x7f\xff\xff\xff"  # MPEG frames
+    with pytest.raises(ValueError, match=r"`source` must be a complete sound file"):
+        load_audio(bytes(data))
 
 
-def test_no_samples(tmp_path):
-    path = tmp_path / "empty.wav"
-    path.write_bytes(encode(np.zeros(0)))
+def test_codec_that_hides_the_length():
+    data = bytearray(encode(tone(440, 16_000)))
+    data[20] = 0x40  # G.721
     with pytest.raises(
-        ValueError, match=r"`source` must hold at least one sample, got '.*empty.wav' with none. Remove"
+        ValueError, match=r"`source` must be a complete sound file .* \(frames must be specified .*\)\."
     ):
+        load_audio(bytes(data))
+
+
+@pytest.mark.parametrize("file_rate", [8_000, 16_000, 44_100])
+@pytest.mark.parametrize("num_samples", [0, 1, 10])
+def test_shorter_than_one_analysis_window(tmp_path, file_rate, num_samples):
+    path = tmp_path / "short.wav"
+    path.write_bytes(encode(np.zeros(num_samples), file_rate))
+    message = r"`source` must hold at least 25 ms, .* \(400 samples at 16000 Hz\), got '.*short.wav' with \d+ samples"
+    with pytest.raises(ValueError, match=message):
         load_audio(path)
+
+
+def test_one_analysis_window_is_enough():
+    assert load_audio(encode(np.zeros(400))).shape == (400,)
+    assert load_audio(encode(np.zeros(200), 8_000), sampling_rate=8_000).shape == (200,)
+    with pytest.raises(ValueError, match=r"got <842 bytes> with 399 samples. Leave it out, or pad it with silence"):
+        load_audio(encode(np.zeros(399)))
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    num_channels=st.integers(1, 6),
+    file_rate=st.sampled_from([8_000, 11_025, 16_000, 44_100, 48_000]),
+    subtype=st.sampled_from(["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]),
+    milliseconds=st.integers(26, 200),
+    seed=st.integers(0, 99),
+)
+def test_any_layout_becomes_finite_mono(num_channels, file_rate, subtype, milliseconds, seed):
+    num_samples = milliseconds * file_rate // 1000
+    samples = np.random.default_rng(seed).uniform(-1, 1, (num_samples, num_channels))
+    waveform = load_audio(encode(samples, file_rate, subtype=subtype))
+    assert waveform.dtype == np.float32
+    assert waveform.shape == (round(num_samples * 16_000 / file_rate),)
+    assert np.abs(waveform).max() < 2
+    if file_rate == 16_000:
+        np.testing.assert_allclose(waveform, samples.mean(axis=1), atol=1e-2)
+
+
+@settings(deadline=None, derandomize=True, max_examples=150)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # soundfile: a seek before the start
+@given(
+    container=st.sampled_from(["WAV", "FLAC", "OGG", "MP3", "AIFF"]),
+    length=st.floats(0, 1),
+    flips=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=3),
+)
+def test_a_damaged_file_is_read_or_refused(container, length, flips):
+    data = bytearray(encode(tone(440, 16_000, seconds=0.2), format=container, subtype=None))
+    del data[round(length * len(data)) :]
+    for place, value in flips:
+        if data:
+            data[min(round(place**4 * len(data)), len(data) - 1)] = value  # most of them in the header
+    try:
+        waveform = load_audio(bytes(data))
+    except ValueError as error:
+        assert str(error).startswith("`source` must ")
+    else:
+        assert np.isfinite(waveform).all()
+        assert len(waveform) >= 400
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -153,6 +248,8 @@ def test_source_of_another_type():
         ValueError, match=r"`source` must hold 'bytes' or a 'path', got a dict with the keys \['array'\]"
     ):
         load_audio({"array": [0.0]})
+    with pytest.raises(TypeError, match=r"`source` must be a path, bytes, a binary file .*, got StringIO"):
+        load_audio(io.StringIO("text"))
 
 
 def test_sampling_rate_of_zero(wav):

@@ -1,9 +1,10 @@
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
-from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, List
+from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, List, Value
 
 from fastast_hf.data.audio import load_audio
 from fastast_hf.data.datasets import load_audio_dataset
@@ -11,6 +12,10 @@ from tests.conftest import ESC10, SHARED, requires_shared
 from tests.data.conftest import write_folder
 
 SPEECH_COMMANDS = SHARED / "data" / "speech_commands12" / "audio"
+
+
+def write_metadata(folder, text):
+    (folder / "metadata.csv").write_text(text)
 
 
 def names(part):
@@ -55,8 +60,21 @@ def test_split_column_with_named_parts(load):
 
 def test_both_parts_share_sorted_classes_and_undecoded_audio(load):
     for part in load(eval_fold=2).values():
-        assert part.features == Features(audio=Audio(decode=False), label=ClassLabel(names=["cat", "dog", "null"]))
+        assert part.features == Features(
+            audio=Audio(decode=False), label=ClassLabel(names=["cat", "dog", "null"]), file_name=Value("string")
+        )
         assert Path(part[0]["audio"]["path"]).is_absolute()
+
+
+def test_clips_keep_the_names_of_their_metadata(load, folder):
+    parts = load(split_column="split")
+    assert parts["train"]["file_name"][:] == ["a.wav", "b.wav", "c.wav"]
+    assert parts["eval"]["file_name"][:] == ["d.wav", "train/e.wav"]
+    write_folder(folder, ["7.wav,dog,1,train", "12.wav,cat,2,train"])
+    for number in ("7", "12"):
+        (folder / f"{number}.wav").rename(folder / number)
+    write_metadata(folder, "file_name,label,fold\n7,dog,1\n12,cat,2\n")
+    assert load(eval_fold=1)["train"]["file_name"][:] == ["12"]  # though the reader takes them for numbers
 
 
 def test_the_folder_is_only_read(load, folder):
@@ -94,7 +112,7 @@ def test_data_set_with_splits(load, tmp_path):
         "label_column_name": "category",
     }
     parts = load(**kwargs, eval_split_name="validation")
-    assert parts["train"].column_names == ["audio", "label"]
+    assert parts["train"].column_names == ["audio", "label"]  # the sounds have no names
     assert texts(parts["train"]) == ["b", "a"]
     assert texts(parts["eval"]) == ["a", "c"]
     assert load_audio(parts["train"][0]["audio"]).shape == (3_200,)
@@ -107,6 +125,16 @@ def test_data_set_with_splits(load, tmp_path):
         load(**kwargs)
     with pytest.raises(ValueError, match=r"`train_split_name` must be one of the parts .*, got 'dev'. Choose"):
         load(**kwargs, train_split_name="dev", eval_split_name="test")
+
+
+def test_a_data_set_s_own_names_of_its_sounds(load, tmp_path):
+    sounds = [{"bytes": (tmp_path / "sounds" / "a.wav").read_bytes(), "path": f"{name}.wav"} for name in "xyz"]
+    rows = {"audio": sounds, "label": [0, 1, 0], "file_name": ["of", "the", "user"]}
+    (tmp_path / "parquet").mkdir()
+    Dataset.from_dict(rows).to_parquet(tmp_path / "parquet" / "train-00000-of-00001.parquet")
+    parts = load(dataset_name=str(tmp_path / "parquet"), eval_fold="1", fold_column_name="label")
+    assert parts["train"]["file_name"][:] == ["x.wav", "z.wav"]
+    assert parts["eval"]["file_name"][:] == ["y.wav"]
 
 
 # Labels
@@ -213,6 +241,50 @@ def test_metadata_without_file_names(load, folder):
 def test_metadata_without_rows(load, folder):
     write_folder(folder, rows=[])
     with pytest.raises(ValueError, match=r"`data_dir` must hold at least one clip, got .*metadata.csv' without rows"):
+        load(eval_fold=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("metadata.csv", b"", "No columns to parse"),
+        ("metadata.csv", bytes(range(128, 256)) * 9, "utf-8"),
+        ("metadata.csv", "file_name,label,fold\na.wav,\u00e9,1\n".encode("latin-1"), "utf-8"),
+        ("metadata.csv", b"file_name,label,fold\na.wav,x,1\nb.wav,y,2,3,4\n", "Error tokenizing"),
+        ("metadata.jsonl", b'{"file_name": "a.wav", "lab', "JSON parse error"),
+        ("metadata.parquet", b"PAR1", "Parquet"),
+    ],
+)
+def test_metadata_that_cannot_be_read(load, folder, name, content, reason):
+    (folder / "metadata.csv").unlink()
+    (folder / name).write_bytes(content)
+    message = (
+        rf"`data_dir` must hold a metadata file that can be read, got '.*{name}' \(.*{reason}.*\)\. Save it in UTF-8"
+    )
+    with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
+        load(eval_fold=1)
+
+
+def test_empty_metadata(load, folder):
+    (folder / "metadata.csv").unlink()
+    (folder / "metadata.jsonl").touch()
+    with pytest.raises(
+        ValueError, match=r"`data_dir` must hold at least one clip, got '.*metadata.jsonl' without rows"
+    ):
+        load(eval_fold=1)
+
+
+def test_row_without_a_file_name(load, folder):
+    write_metadata(folder, "file_name,label,fold\na.wav,dog,1\n,cat,2\n")
+    with pytest.raises(
+        ValueError, match=r"`file_name` must be set for every clip, got none in row 1 of '.*csv'. Fill"
+    ):
+        load(eval_fold=1)
+
+
+def test_folder_in_place_of_a_clip(load, folder):
+    write_metadata(folder, "file_name,label,fold\na.wav,dog,1\ntrain,cat,2\n")
+    with pytest.raises(FileNotFoundError, match=r"`file_name` must name files in .*, got 1 of 2 .* first '.*train'"):
         load(eval_fold=1)
 
 

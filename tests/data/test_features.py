@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import torch
+from datasets import ClassLabel, Dataset
 from transformers import ASTFeatureExtractor, default_data_collator
 
 from fastast_hf.data.audio import load_audio
@@ -15,7 +16,8 @@ from tests.data.conftest import ROWS, write_folder, write_sound
 def test_features_equal_the_feature_extractor_clip_by_clip(load, feature_extractor):
     part = load(eval_fold=2)["train"]
     features = extract_features(part, feature_extractor, batch_size=2)
-    assert features.column_names == ["input_values", "labels"]
+    assert set(features.column_names) == {"input_values", "labels", "file_name"}
+    assert features["file_name"][:] == ["a.wav", "b.wav", "train/e.wav"]
     assert features["labels"][:].tolist() == [1, 0, 0]
     for sound, row in zip(part["audio"], features, strict=True):
         expected = feature_extractor(load_audio(sound), sampling_rate=16_000, return_tensors="pt")["input_values"]
@@ -28,6 +30,13 @@ def test_a_trainer_reads_batches(load, feature_extractor):
     assert batch["input_values"].shape == (3, 24, 32)
     assert batch["input_values"].dtype == torch.float32
     assert batch["labels"].dtype == torch.int64
+    assert set(batch) == {"input_values", "labels"}  # names are no tensor
+
+
+def test_other_columns_come_along(load, feature_extractor):
+    part = load(eval_fold=2)["train"].add_column("teacher_logits", [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    features = extract_features(part, feature_extractor, batch_size=2)
+    assert features["teacher_logits"][:].tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
 def test_many_labels_become_multi_hot(load, folder, feature_extractor):
@@ -44,8 +53,9 @@ def test_sounds_are_resampled_to_the_feature_extractor(load, folder):
     assert features[0]["input_values"].shape == (24, 32)
 
 
-def test_processes_give_the_same_features(load, feature_extractor):
-    part = load(eval_fold=2)["train"]
+@pytest.mark.parametrize(("fold", "name"), [(2, "train"), (2, "eval"), (1, "train"), (1, "eval")])
+def test_processes_give_the_same_features(load, feature_extractor, fold, name):
+    part = load(eval_fold=fold)[name]  # rows here and there, or one after the other
     one, two = (extract_features(part, feature_extractor, num_proc=n) for n in (None, 2))
     torch.testing.assert_close(one["input_values"][:], two["input_values"][:], rtol=0, atol=0)
 
@@ -100,5 +110,46 @@ def test_esc10_features(tmp_path, feature_extractor):
 
 def test_broken_clip_is_named(load, folder, feature_extractor):
     (folder / "a.wav").write_text("not a sound")
-    with pytest.raises(ValueError, match=r"`source` must be a complete sound file .*a.wav"):
+    for num_proc in (None, 2):
+        with pytest.raises(ValueError, match=r"`source` must be a complete sound file .*a.wav"):
+            extract_features(load(eval_fold=1)["eval"], feature_extractor, num_proc=num_proc)
+
+
+@requires_shared
+@pytest.mark.parametrize("share", [0.001, 0.2, 0.5, 0.999])
+def test_a_clip_that_was_cut_short_is_named(tmp_path, load, folder, feature_extractor, share):
+    whole = (ESC10 / "dog_bark" / "1-100032-A.ogg").read_bytes()
+    (folder / "a.wav").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"`source` must be a complete sound file.* got '.*a.wav'"):
         extract_features(load(eval_fold=1)["eval"], feature_extractor)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.024])
+def test_a_clip_shorter_than_one_analysis_window_is_named(load, folder, feature_extractor, seconds):
+    write_sound(folder / "b.wav", seconds)
+    with pytest.raises(ValueError, match=r"`source` must hold at least 25 ms, .* got '.*b.wav' with \d+ samples"):
+        extract_features(load(eval_fold=1)["eval"], feature_extractor)
+
+
+def test_a_clip_that_the_feature_extractor_refuses_is_named(load, folder):
+    class Choosy(ASTFeatureExtractor):
+        def __call__(self, raw_speech, **kwargs):
+            if min(map(len, raw_speech)) < 5_000:
+                raise ValueError("clip too short")
+            return super().__call__(raw_speech, **kwargs)
+
+    write_sound(folder / "a.wav", 1.0)
+    write_sound(folder / "b.wav", 0.3)
+    message = r"`audio` must hold clips that the feature extractor takes, got '.*b.wav': clip too short"
+    with pytest.raises(ValueError, match=message):
+        extract_features(load(eval_fold=1)["eval"], Choosy(num_mel_bins=32, max_length=24))
+
+
+def test_a_sound_without_a_name_is_counted(folder, feature_extractor):
+    sounds = [{"bytes": (folder / "a.wav").read_bytes(), "path": None}, {"bytes": b"not a sound", "path": None}]
+    rows = {"audio": sounds * 2, "label": [0, 1] * 2}
+    dataset = Dataset.from_dict(rows).cast_column("label", ClassLabel(names=["cat", "dog"]))
+    with pytest.raises(ValueError, match=r"got the sound in row 1 \("):
+        extract_features(dataset, feature_extractor)
+    with pytest.raises(ValueError, match=r"got the sound in row 3 \("):
+        extract_features(dataset.select([0, 2, 0, 1]), feature_extractor, batch_size=2)

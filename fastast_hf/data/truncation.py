@@ -1,0 +1,73 @@
+"""What a sound file tells of its own length, so that one that was cut short is not taken for a shorter sound.
+
+libsndfile refuses a FLAC file without its end, but reads what is left of Ogg, WAV, AIFF and MP3.
+"""
+
+_BYTE_ORDERS = {b"RIFF": "little", b"RIFX": "big", b"FORM": "big"}
+_SAMPLE_CHUNKS = (b"data", b"SSND")
+_UNKNOWN_SIZE = 0x7FFF_F000
+"""Writers into a pipe cannot know the size of a WAV file: they put 0, or this (sox) or more (ffmpeg, arecord)."""
+
+_LAST_PAGE = 4
+_HAS_NUM_FRAMES = 1
+
+
+def describe_cut(data: bytes, *, frames_told: int, frames_read: int) -> str | None:
+    """Say how the bytes of a sound file show that its end is missing.
+
+    Source: RFC 3533 (Ogg), section 6; Multimedia Programming Interface and Data Specifications 1.0 (RIFF); AIFF 1.3; the
+    Xing and Info headers that MP3 encoders write into the first frame.
+
+    Args:
+        data: The file.
+        frames_told: Samples a channel that libsndfile expected.
+        frames_read: Samples a channel that it decoded.
+
+    Returns:
+        A few words, or None where the file is whole or does not tell: a WAV file that was written into a pipe, an MP3
+        file without a Xing or Info header, which nearly all encoders write, and rarer formats.
+    """
+    if data[:4] == b"OggS":
+        return None if _ends_ogg_stream(data) else "its last page does not end the stream"
+    if data[:4] in _BYTE_ORDERS:
+        missing = _missing_bytes(data)
+        return f"its last {missing} bytes are missing" if missing else None
+    if frames_read < frames_told and _tells_mp3_frames(data):
+        return f"it tells of {frames_told} samples and holds {frames_read}"
+    return None
+
+
+def _ends_ogg_stream(data: bytes) -> bool:
+    """Tell whether the last page is marked as last and all there."""
+    page = data.rfind(b"OggS")
+    header_end = page + 27
+    if header_end > len(data):
+        return False
+    num_segments = data[page + 26]
+    page_end = header_end + num_segments + sum(data[header_end : header_end + num_segments])
+    return bool(data[page + 5] & _LAST_PAGE) and page_end <= len(data)
+
+
+def _missing_bytes(data: bytes) -> int:
+    """Count the bytes of samples that a WAV or AIFF file promises and does not hold."""
+    order = _BYTE_ORDERS[data[:4]]
+    position = 12
+    while position + 8 <= len(data):
+        size = int.from_bytes(data[position + 4 : position + 8], order)  # type: ignore[arg-type]
+        if data[position : position + 4] in _SAMPLE_CHUNKS:
+            return max(0, position + 8 + size - len(data)) if size < _UNKNOWN_SIZE else 0
+        position += 8 + size + size % 2  # chunks start at even bytes
+    return 0
+
+
+def _tells_mp3_frames(data: bytes) -> bool:
+    """Tell whether an MP3 file's first frame counts the frames; without, libsndfile guesses from the file's size."""
+    start = 0
+    if data[:3] == b"ID3" and len(data) >= 10:  # tags, whose size comes in bytes of seven bits
+        start = 10 + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+    first_frame = data[start : start + 48]  # the header stands 36 bytes in at most
+    for name in (b"Xing", b"Info"):
+        position = first_frame.find(name)
+        if position >= 0 and len(first_frame) >= position + 8:
+            return bool(first_frame[position + 7] & _HAS_NUM_FRAMES)
+    return False
