@@ -19,7 +19,9 @@ class SpectrogramFeatureExtractor(Protocol):
 
     sampling_rate: int
 
-    def __call__(self, raw_speech: Any, sampling_rate: int | None, return_tensors: Any) -> Mapping[str, Any]:
+    def __call__(
+        self, raw_speech: Any, sampling_rate: int | None, return_tensors: Any, *, padding: str
+    ) -> Mapping[str, Any]:
         """Turn waveforms into `input_values` of shape (batch, frames, mels)."""
 
     def to_json_string(self) -> str:
@@ -42,7 +44,7 @@ def extract_features(
     Args:
         dataset: A part from `load_audio_dataset`.
         feature_extractor: AST's or one like it: called with a list of float32 waveforms, `sampling_rate` and
-            `return_tensors="np"`, it gives `input_values` of one shape for clips of any length.
+            `return_tensors="np"` and `padding="max_length"`, it gives `input_values` of one shape for clips of any length.
         batch_size: Clips per call of the feature extractor.
         num_proc: Processes. Default: this one.
         desc: Text before the progress bar.
@@ -57,7 +59,9 @@ def extract_features(
     """
     sampling_rate = feature_extractor.sampling_rate
     silence = [np.zeros(sampling_rate, dtype=np.float32)]
-    shape = feature_extractor(silence, sampling_rate=sampling_rate, return_tensors="np")["input_values"].shape[1:]
+    shape = feature_extractor(silence, sampling_rate=sampling_rate, return_tensors="np", padding="max_length")[
+        "input_values"
+    ].shape[1:]
     names = label_names(dataset)
     multi_label = problem_type(dataset) == "multi_label_classification"
     # Settings, not the extractor itself: its hash would change with anything that it caches between calls.
@@ -99,7 +103,9 @@ def _extract_batch(
         load_audio(sound, sampling_rate=rate, name=name) for sound, name in zip(batch["audio"], names, strict=True)
     ]
     try:
-        values = feature_extractor(waveforms, sampling_rate=rate, return_tensors="np")["input_values"]  # (B, T, M)
+        values = feature_extractor(waveforms, sampling_rate=rate, return_tensors="np", padding="max_length")[
+            "input_values"
+        ]  # (B, T, M)
     except ValueError:
         _name_refused(waveforms, names, feature_extractor)
         raise
@@ -113,7 +119,9 @@ def _name_refused(
     """Find the clip that a feature extractor refuses, which it counts and cannot name."""
     for waveform, name in zip(waveforms, names, strict=True):
         try:
-            feature_extractor([waveform], sampling_rate=feature_extractor.sampling_rate, return_tensors="np")
+            feature_extractor(
+                [waveform], sampling_rate=feature_extractor.sampling_rate, return_tensors="np", padding="max_length"
+            )
         except ValueError as error:
             raise ValueError(
                 f"`audio` must hold clips that the feature extractor takes, got {name}: {error}"

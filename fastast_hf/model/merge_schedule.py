@@ -51,9 +51,9 @@ def plan_merges(
     tokens_merged, tokens_left = [], []
     for layer in range(num_layers):
         if tokens_merged_per_layer is None:
-            wanted = _share(_at(merge_ratio, layer), num_patches)
+            wanted = _share(at_layer(merge_ratio, layer), num_patches)
         else:
-            wanted = _at(tokens_merged_per_layer, layer)
+            wanted = at_layer(tokens_merged_per_layer, layer)
         merged = min(wanted, num_patches // 2)
         num_patches -= merged
         tokens_merged.append(merged)
@@ -114,7 +114,8 @@ def check_merging(
         num_patches -= min(count, most)
 
 
-def _at(value: Any, layer: int) -> Any:
+def at_layer(value: Any, layer: int) -> Any:
+    """Read a field that holds one value for all layers or one a layer."""
     return value[layer] if isinstance(value, list) else value
 
 
@@ -145,4 +146,4 @@ def _one_per_layer(name: str, value: Any, num_layers: int, kind: type) -> list[A
     return values
 
 
-__all__ = ["NUM_SPECIAL_TOKENS", "MergeSchedule", "check_merging", "plan_merges"]
+__all__ = ["NUM_SPECIAL_TOKENS", "MergeSchedule", "at_layer", "check_merging", "plan_merges"]

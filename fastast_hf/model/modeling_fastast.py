@@ -32,10 +32,11 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from .clip_lengths import plan_merges_of_clips, real_tokens, real_tokens_first
 from .configuration_fastast import FastASTConfig
 from .merge_schedule import NUM_SPECIAL_TOKENS
-from .position_embeddings import position_embeddings_converter
-from .token_merging import bipartite_soft_matching, merge_source_map, merge_tokens, token_size_bias
+from .position_embeddings import first_columns, position_embeddings_converter
+from .token_merging import PaddedClips, bipartite_soft_matching, merge_source_map, merge_tokens, token_size_bias
 
 # transformers renames the keys of published AST checkpoints by class name, and knows only its own classes.
 register_checkpoint_conversion_mapping(
@@ -53,9 +54,9 @@ class FastASTModelOutput(BaseModelOutputWithPooling):
     """What a FastASTModel returns: AST's output and, on request, where the patches went.
 
     Attributes:
-        token_sources: (batch, patches) int64, the token of `last_hidden_state` that each patch ended in, at least 2.
-            Patches run along time first, then frequency.
-        token_sizes: (batch, tokens) float32, the patches behind each token; 1 for the special tokens.
+        token_sources: (batch, patches) int64, the token of `last_hidden_state` that each patch ended in, at least 2; -1
+            for padding. Patches run along time first, then frequency.
+        token_sizes: (batch, tokens) float32, the patches behind each token; 1 for the special tokens, 0 for padding.
     """
 
     token_sources: torch.Tensor | None = None
@@ -73,6 +74,27 @@ class FastASTClassifierOutput(SequenceClassifierOutput):
 
     token_sources: torch.Tensor | None = None
     token_sizes: torch.Tensor | None = None
+
+
+class FastASTEmbeddings(ASTEmbeddings):
+    """AST's embeddings, which also take a spectrogram shorter than the position grid."""
+
+    def forward(self, input_values: torch.Tensor) -> torch.Tensor:
+        """Embed patches and special tokens.
+
+        Args:
+            input_values: (batch, frames, num_mel_bins), see [`FastASTModel.forward`].
+
+        Returns:
+            (batch, 2 + patches, hidden).
+        """
+        patches = self.patch_embeddings(input_values)  # (B, P, D)
+        special = torch.cat([self.cls_token, self.distillation_token], dim=1).expand(patches.shape[0], -1, -1)
+        grid = self.config.patch_grid_of(*input_values.shape[-2:])
+        positions: torch.Tensor = self.position_embeddings
+        if grid != self.config.patch_grid:
+            positions = first_columns(positions, self.config.patch_grid, grid[1])
+        return self.dropout(torch.cat([special, patches], dim=1) + positions)
 
 
 class FastASTAttention(ASTAttention):
@@ -127,7 +149,7 @@ class FastASTLayer(ASTLayer):
         token_sizes: torch.Tensor,
         source_map: torch.Tensor | None,
         tokens_merged: int,
-        padded: bool = False,
+        clip_merges: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Attend, merge the most alike tokens, and transform what is left.
@@ -139,8 +161,9 @@ class FastASTLayer(ASTLayer):
             attention_mask: what the attention function takes, or None.
             token_sizes: (batch, tokens) float32.
             source_map: (batch, patches) int64, or None if nobody asks for it.
-            tokens_merged: tokens to merge away.
-            padded: whether some of the token sizes may be 0.
+            tokens_merged: tokens that go.
+            clip_merges: (batch,) int64, how many of them each clip merges where padding goes too, see `PaddedClips`; None
+                if there is no padding.
             **kwargs: passed on to the attention function.
 
         Returns:
@@ -153,13 +176,11 @@ class FastASTLayer(ASTLayer):
         hidden_states = hidden_states + residual
 
         if tokens_merged:
-            matching = bipartite_soft_matching(
-                keys,
-                tokens_merged,
-                num_special_tokens=NUM_SPECIAL_TOKENS,
-                token_sizes=token_sizes if padded else None,
-            )
-            hidden_states, token_sizes = merge_tokens(hidden_states, token_sizes, matching, padded=padded)
+            clips = None
+            if clip_merges is not None:
+                clips = PaddedClips((token_sizes[:, NUM_SPECIAL_TOKENS:] > 0).sum(dim=1), clip_merges)
+            matching = bipartite_soft_matching(keys, tokens_merged, num_special_tokens=NUM_SPECIAL_TOKENS, clips=clips)
+            hidden_states, token_sizes = merge_tokens(hidden_states, token_sizes, matching)
             source_map = source_map if source_map is None else merge_source_map(source_map, matching)
 
         residual = hidden_states
@@ -206,7 +227,7 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
     """AST's encoder with token merging. `merge_ratio` in the configuration decides how much."""
 
     config: FastASTConfig
-    _no_split_modules = ["ASTEmbeddings", "FastASTLayer"]
+    _no_split_modules = ["FastASTEmbeddings", "FastASTLayer"]
 
     def __init__(self, config: FastASTConfig) -> None:
         # Not `isinstance`: the configuration of a local folder is loaded under two names.
@@ -216,7 +237,7 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
                 "`FastASTConfig.from_dict(config.to_dict())`."
             )
         super(ASTModel, self).__init__(config)  # ASTModel's own would build a second encoder only to throw it away
-        self.embeddings = ASTEmbeddings(config)
+        self.embeddings = FastASTEmbeddings(config)
         self.layers = nn.ModuleList([FastASTLayer(config) for _ in range(config.num_hidden_layers)])
         self.layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.post_init()
@@ -227,15 +248,20 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
         self,
         input_values: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
+        num_frames: torch.Tensor | None = None,
         output_token_sources: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FastASTModelOutput:
         """Encode spectrograms.
 
         Args:
-            input_values: (batch, max_length, num_mel_bins) floating point, normalised log-mel.
+            input_values: (batch, frames, num_mel_bins) floating point, normalised log-mel, with at least `patch_size`
+                frames and at most `max_length`.
             attention_mask: (batch, 2 + patches) of ones and zeros, one entry a token as in AST, or None. A token with 0
-                is padding: it has size 0, is merged away first, changes no other token and gets no attention.
+                is padding: it has size 0 and gets no attention, and a clip merges what the number of its other patches
+                calls for.
+            num_frames: (batch,) integers, the frames of each clip, as FastASTFeatureExtractor counts them with
+                `padding="longest"`, or None if all are sound. What stands behind them is padding.
             output_token_sources: also return `token_sources` and `token_sizes`.
             **kwargs: `output_hidden_states`, `output_attentions`, `return_dict`, and what the attention function takes.
 
@@ -243,36 +269,47 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
             The output. `hidden_states` shrink from layer to layer.
 
         Raises:
-            ValueError: if the spectrogram has another shape, the attention function cannot take token sizes, or the mask
-                is not one entry a token.
+            ValueError: if the spectrogram has another shape, the attention function cannot take token sizes, the mask is
+                not one entry a token, or a clip has more frames than the spectrogram.
         """
-        self._check_length(input_values)
+        # Counting a range keeps a number in torch.compile: with a symbol for the length, every number of the schedule would
+        # be a formula, and compiling take minutes. So each length has a graph of its own.
+        length = len(range(input_values.shape[1]))
+        patch_grid = self._patch_grid_of(length, input_values.shape[2])
         hidden_states = self.embeddings(input_values)
-        # From the configuration: taken from a tensor, torch.compile might make every number of the schedule a symbol.
-        num_patches = math.prod(self.config.patch_grid)
-        batch_size, num_tokens = hidden_states.shape[0], NUM_SPECIAL_TOKENS + num_patches
-        schedule = self.config.merge_schedule()
+        batch_size, num_tokens = hidden_states.shape[0], NUM_SPECIAL_TOKENS + math.prod(patch_grid)
+        schedule = self.config.merge_schedule(length)
+        if num_frames is not None:
+            attention_mask = self._mask_of(num_frames, input_values, patch_grid, attention_mask)
         self._check_merging_is_possible(schedule.tokens_merged, attention_mask, (batch_size, num_tokens))
 
+        places = torch.arange(num_tokens, device=hidden_states.device).expand(batch_size, -1)
         token_sizes = torch.ones(batch_size, num_tokens, dtype=torch.float32, device=hidden_states.device)
-        padded = False
+        is_real = None
+        clip_merges: Sequence[torch.Tensor | None] = [None] * len(self.layers)
         if attention_mask is not None and attention_mask.dim() == 2:
-            padded, token_sizes = True, (attention_mask != 0).to(token_sizes)
-        source_map = None
-        if output_token_sources:
-            source_map = torch.arange(NUM_SPECIAL_TOKENS, num_tokens, device=hidden_states.device)
-            source_map = source_map.expand(batch_size, num_patches)
+            is_real = attention_mask != 0
+            if any(schedule.tokens_merged):  # else the tokens stay where AST has them
+                order = real_tokens_first(is_real)
+                hidden_states = hidden_states.gather(1, order.unsqueeze(-1).expand_as(hidden_states))
+                attention_mask = attention_mask.gather(1, order)
+                places = torch.empty_like(order).scatter(1, order, places)
+                clip_merges = self._merges_of_clips(is_real)
+            token_sizes = (attention_mask != 0).to(token_sizes)
+        source_map = places[:, NUM_SPECIAL_TOKENS:] if output_token_sources else None
 
         # Until the first merge all sizes are one: AST's own mask, mostly None, keeps the fast kernel and AST's last bit.
         layer_mask = create_bidirectional_mask(
             config=self.config, inputs_embeds=hidden_states, attention_mask=attention_mask
         )
-        for layer, tokens_merged in zip(self.layers, schedule.tokens_merged, strict=True):
+        for layer, tokens_merged, merges in zip(self.layers, schedule.tokens_merged, clip_merges, strict=True):
             hidden_states, token_sizes, source_map = layer(
-                hidden_states, layer_mask, token_sizes, source_map, tokens_merged, padded, **kwargs
+                hidden_states, layer_mask, token_sizes, source_map, tokens_merged, merges, **kwargs
             )
             if tokens_merged:
-                layer_mask = self._size_mask(token_sizes, hidden_states.dtype, padded=padded)
+                layer_mask = self._size_mask(token_sizes, hidden_states.dtype, padded=is_real is not None)
+        if source_map is not None and is_real is not None:
+            source_map = source_map.masked_fill(~is_real[:, NUM_SPECIAL_TOKENS:], -1)
 
         sequence_output = self.layernorm(hidden_states)
         return FastASTModelOutput(
@@ -282,15 +319,60 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
             token_sizes=token_sizes if output_token_sources else None,
         )
 
-    def _check_length(self, input_values: torch.Tensor) -> None:
-        """Refuse a spectrogram whose patches are not those that the position embeddings were made for."""
-        patch_grid = self.config.patch_grid_of(*input_values.shape[-2:])
-        if patch_grid != self.config.patch_grid:
+    def _patch_grid_of(self, num_frames: int, num_mel_bins: int) -> tuple[int, int]:
+        """Count the patches of a spectrogram, and refuse one that the position embeddings do not reach."""
+        config = self.config
+        frequency, time = config.patch_grid_of(num_frames, num_mel_bins)
+        if frequency != config.patch_grid[0] or not 1 <= time <= config.patch_grid[1]:
             raise ValueError(
-                f"`input_values` must have {self.config.max_length} frames and {self.config.num_mel_bins} mel bins, got "
-                f"{input_values.shape[-2]} and {input_values.shape[-1]}. Give the feature extractor the model's "
-                "`max_length` and `num_mel_bins`."
+                f"`input_values` must have from {config.patch_size} to {config.max_length} frames and "
+                f"{config.num_mel_bins} mel bins, got {num_frames} and {num_mel_bins}. Give the feature extractor the "
+                "model's `max_length` and `num_mel_bins`."
             )
+        return frequency, time
+
+    def _mask_of(
+        self,
+        num_frames: torch.Tensor,
+        input_values: torch.Tensor,
+        patch_grid: tuple[int, int],
+        attention_mask: torch.Tensor | None,
+    ) -> torch.Tensor | None:
+        """Turn the frames of each clip into an attention mask, or None if all of them are sound."""
+        batch_size, length = input_values.shape[:2]
+        if attention_mask is not None:
+            raise ValueError(
+                "`attention_mask` must be None with `num_frames`, got both. Each says what is padding: give one of them."
+            )
+        if num_frames.shape != (batch_size,) or num_frames.is_floating_point():
+            raise ValueError(
+                f"`num_frames` must be ({batch_size},) integers, one a clip, got {tuple(num_frames.shape)} "
+                f'{num_frames.dtype}. Take it from the feature extractor with `padding="longest"`.'
+            )
+        if not torch.compiler.is_compiling():  # a graph cannot depend on what the numbers are
+            shortest, longest = num_frames.min().item(), num_frames.max().item()
+            if not (shortest >= 1 and longest <= length):
+                raise ValueError(
+                    f"`num_frames` must be between 1 and the {length} frames of `input_values`, got {shortest} to "
+                    f"{longest}. Take both from one call of the feature extractor."
+                )
+            if shortest == length:
+                return None
+        return real_tokens(
+            num_frames.to(input_values.device),
+            patch_grid,
+            patch_size=self.config.patch_size,
+            time_stride=self.config.time_stride,
+        )
+
+    def _merges_of_clips(self, is_real: torch.Tensor) -> list[torch.Tensor]:
+        """Count what each clip merges at each layer, (batch,) int64 each, from its tokens of sound (batch, tokens) bool."""
+        return plan_merges_of_clips(
+            is_real[:, NUM_SPECIAL_TOKENS:].sum(dim=1),
+            len(self.layers),
+            merge_ratio=self.config.merge_ratio,
+            tokens_merged_per_layer=self.config.tokens_merged_per_layer,
+        )
 
     def _size_mask(self, token_sizes: torch.Tensor, dtype: torch.dtype, *, padded: bool) -> torch.Tensor | None:
         """What tells the attention about token sizes, or None if nothing needs telling."""
@@ -347,6 +429,7 @@ class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassificatio
         input_values: torch.Tensor,
         labels: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
+        num_frames: torch.Tensor | None = None,
         output_token_sources: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FastASTClassifierOutput:
@@ -356,6 +439,7 @@ class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassificatio
             input_values: see [`FastASTModel.forward`].
             labels: (batch,) int64 for one label a clip, (batch, num_labels) float for many, or None.
             attention_mask: see [`FastASTModel.forward`].
+            num_frames: see [`FastASTModel.forward`].
             output_token_sources: also return `token_sources` and `token_sizes`.
             **kwargs: see [`FastASTModel.forward`].
 
@@ -363,7 +447,11 @@ class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassificatio
             The output: `logits` (batch, num_labels), and `loss` if labels are given.
         """
         outputs = self.audio_spectrogram_transformer(
-            input_values, attention_mask=attention_mask, output_token_sources=output_token_sources, **kwargs
+            input_values,
+            attention_mask=attention_mask,
+            num_frames=num_frames,
+            output_token_sources=output_token_sources,
+            **kwargs,
         )
         logits = self.classifier(outputs.pooler_output)
         return FastASTClassifierOutput(

@@ -63,6 +63,21 @@ def fit_position_embeddings(
     return torch.cat([special, fitted.flatten(0, 1)]).unsqueeze(0)
 
 
+def first_columns(table: torch.Tensor, patch_grid: tuple[int, int], num_columns: int) -> torch.Tensor:
+    """Take the position embeddings of a spectrogram that ends earlier.
+
+    Args:
+        table: (1, 2 + frequency * time, hidden).
+        patch_grid: its frequency and time patches.
+        num_columns: time patches wanted, at most those of the grid.
+
+    Returns:
+        (1, 2 + frequency * num_columns, hidden).
+    """
+    special, grid = table.split([NUM_SPECIAL_TOKENS, math.prod(patch_grid)], dim=1)
+    return torch.cat([special, grid.unflatten(1, patch_grid)[:, :, :num_columns].flatten(1, 2)], dim=1)
+
+
 class FitPositionEmbeddings(ConversionOps):
     """Fit the position embeddings while a checkpoint loads, so that `max_length` is a keyword like any other.
 
@@ -117,6 +132,7 @@ def position_embeddings_converter() -> WeightConverter:
 __all__ = [
     "FitPositionEmbeddings",
     "KeepPositionEmbeddings",
+    "first_columns",
     "fit_position_embeddings",
     "fit_position_grid",
     "position_embeddings_converter",

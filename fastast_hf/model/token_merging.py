@@ -19,8 +19,9 @@ class Matching(NamedTuple):
 
     Attributes:
         kept: (batch, tokens - merged) int64, the tokens that stay, ascending.
-        src: (batch, merged) int64, the tokens that merge away, the most alike first.
-        dst: (batch, merged) int64, the token that each of `src` merges into; one token may take several.
+        src: (batch, merged) int64, the tokens that go.
+        dst: (batch, merged) int64, the token that each of `src` merges into; one token may take several. Padding that
+            goes is its own.
     """
 
     kept: torch.Tensor
@@ -28,24 +29,43 @@ class Matching(NamedTuple):
     dst: torch.Tensor
 
 
+class PaddedClips(NamedTuple):
+    """What is known of clips in a batch that pads them, their own patch tokens first.
+
+    Attributes:
+        num_patches: (batch,) int64, patch tokens that are no padding.
+        merges: (batch,) int64, tokens that each clip merges away: at most half of its `num_patches`, and so many that its
+            padding suffices for the rest.
+    """
+
+    num_patches: torch.Tensor
+    merges: torch.Tensor
+
+
 @torch.no_grad()
 def bipartite_soft_matching(
-    keys: torch.Tensor, tokens_merged: int, *, num_special_tokens: int = 2, token_sizes: torch.Tensor | None = None
+    keys: torch.Tensor,
+    tokens_merged: int,
+    *,
+    num_special_tokens: int = 2,
+    clips: PaddedClips | None = None,
 ) -> Matching:
     """Match the patch tokens that are most alike.
 
     Patch tokens are dealt alternately into two sets. Each token of the first proposes its most similar token of the
-    second (cosine of the keys averaged over heads, in float32); the `tokens_merged` best proposals are accepted. Equal
-    similarities go to the lowest index.
+    second (cosine of the keys averaged over heads, in float32); the best proposals are accepted. Equal similarities go to
+    the lowest index.
+
+    Of clips that are padded, each merges as many tokens as it is told, the ones that it would merge without padding. What
+    is missing to `tokens_merged` goes from the end of its padding.
 
     Source: ToMe, section 3 and appendix D.
 
     Args:
         keys: (batch, heads, tokens, head_dim) floating point, the attention's keys.
-        tokens_merged: tokens to merge away, at most half of the patch tokens.
+        tokens_merged: tokens that go, at most half of the patch tokens.
         num_special_tokens: tokens at the front that are never merged.
-        token_sizes: (batch, tokens) float32, or None if there is no padding. A token of size 0 is padding: it merges away
-            first, and nothing merges into it while there is another.
+        clips: what each clip has and merges; None if there is no padding.
 
     Returns:
         The matching.
@@ -67,15 +87,13 @@ def bipartite_soft_matching(
         metric = F.normalize(keys.float().mean(dim=1), dim=-1)  # (B, N, C)
         first, second = metric[:, num_special_tokens::2], metric[:, num_special_tokens + 1 :: 2]
         similarity = first @ second.transpose(1, 2)  # (B, ceil(P / 2), P // 2)
-    if token_sizes is not None:
-        padding = token_sizes[:, num_special_tokens:] == 0
-        similarity = similarity.masked_fill(padding[:, None, 1::2], -torch.inf)  # nothing goes into padding
-    similarity, proposal = similarity.max(dim=-1)  # (B, ceil(P / 2)): score and partner
-    if token_sizes is not None:
-        similarity = similarity.masked_fill(padding[:, ::2], torch.inf)  # padding goes first
-    best_first = similarity.argsort(dim=-1, descending=True, stable=True)[:, :tokens_merged]  # (B, R)
-    src = num_special_tokens + 2 * best_first
-    dst = num_special_tokens + 2 * proposal.gather(1, best_first) + 1
+    if clips is None:
+        similarity, proposal = similarity.max(dim=-1)  # (B, ceil(P / 2)): score and partner
+        goes_first = similarity.argsort(dim=-1, descending=True, stable=True)[:, :tokens_merged]  # (B, R)
+        src = num_special_tokens + 2 * goes_first
+        dst = num_special_tokens + 2 * proposal.gather(1, goes_first) + 1
+    else:
+        src, dst = _match_within_clips(similarity, tokens_merged, num_special_tokens, clips)
 
     stays = torch.ones(batch, num_tokens, dtype=torch.bool, device=keys.device).scatter(1, src, False)
     # A stable sort keeps the order within those that stay, where `nonzero` would have a shape only known at run time.
@@ -83,14 +101,37 @@ def bipartite_soft_matching(
     return Matching(kept, src, dst)
 
 
+def _match_within_clips(
+    similarity: torch.Tensor,
+    tokens_merged: int,
+    num_special_tokens: int,
+    clips: PaddedClips,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give src and dst (B, R) of clips whose padding is at the end; similarity is (B, first set, second set)."""
+    device = similarity.device
+    num_first, num_second = similarity.shape[1:]
+    first_is_padding = 2 * torch.arange(num_first, device=device) >= clips.num_patches[:, None]  # (B, ceil(P / 2))
+    second_is_padding = 2 * torch.arange(num_second, device=device) + 1 >= clips.num_patches[:, None]
+    similarity = similarity.masked_fill(second_is_padding[:, None], -torch.inf)
+    similarity, proposal = similarity.max(dim=-1)
+    similarity = similarity.masked_fill(first_is_padding, -torch.inf)
+    goes_first = similarity.argsort(dim=-1, descending=True, stable=True)[:, :tokens_merged]  # (B, R)
+    src = num_special_tokens + 2 * goes_first
+    dst = num_special_tokens + 2 * proposal.gather(1, goes_first) + 1
+    # The first `merges` of them merge; in the place of the others goes padding, counted from the end.
+    place = torch.arange(tokens_merged, device=device)
+    padding = num_special_tokens + num_first + num_second - tokens_merged + place
+    merges = place < clips.merges[:, None]
+    return torch.where(merges, src, padding), torch.where(merges, dst, padding)
+
+
 def merge_tokens(
-    hidden_states: torch.Tensor, token_sizes: torch.Tensor, matching: Matching, *, padded: bool = False
+    hidden_states: torch.Tensor, token_sizes: torch.Tensor, matching: Matching
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Replace matched tokens by their mean, each weighted by its size.
 
     The mean is taken as `x_dst + sum(size_src / size * (x_src - x_dst))`, which is the paper's weighted mean, leaves
-    tokens that nothing merges into untouched to the last bit, and is defined for tokens of size 0 (padding): they
-    add nothing.
+    tokens that nothing merges into untouched to the last bit, and is defined for padding, tokens of size 0.
 
     Source: ToMe, section 3, "Tracking token size".
 
@@ -98,7 +139,6 @@ def merge_tokens(
         hidden_states: (batch, tokens, hidden) floating point.
         token_sizes: (batch, tokens) float32, patches behind each token.
         matching: what merges into what.
-        padded: whether some sizes may be 0. A token that merges into padding takes its place.
 
     Returns:
         The merged hidden states (batch, tokens - merged, hidden) in the dtype given, and their sizes
@@ -108,9 +148,6 @@ def merge_tokens(
     src_sizes = token_sizes.gather(1, src)  # (B, R)
     sizes = token_sizes.scatter_add(1, dst, src_sizes)  # (B, N)
     weights = src_sizes / sizes.gather(1, dst).clamp(min=1.0)  # a size is a whole number: only 0 is below 1
-    if padded:  # x_dst + (x_src - x_dst) would lose digits to whatever stands in the padding
-        replaced = (token_sizes == 0) & (sizes > 0)
-        hidden_states = hidden_states.masked_fill(replaced.unsqueeze(-1), 0.0)
     # Many tokens may merge into one: in bfloat16, what each adds would be lost in the sum.
     summed = hidden_states.to(torch.promote_types(hidden_states.dtype, torch.float32))
     change = (_take(summed, src) - _take(summed, dst)) * weights.unsqueeze(-1)  # (B, R, D)
@@ -158,4 +195,4 @@ def _take(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
-__all__ = ["Matching", "bipartite_soft_matching", "merge_source_map", "merge_tokens", "token_size_bias"]
+__all__ = ["Matching", "PaddedClips", "bipartite_soft_matching", "merge_source_map", "merge_tokens", "token_size_bias"]

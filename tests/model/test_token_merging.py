@@ -7,6 +7,7 @@ import torch
 
 from fastast_hf.model.token_merging import (
     Matching,
+    PaddedClips,
     bipartite_soft_matching,
     merge_source_map,
     merge_tokens,
@@ -210,18 +211,34 @@ def test_a_token_of_more_than_256_patches_keeps_count_in_bfloat16():
     assert sizes.tolist() == [[1.0, 1.0, 257.0]]
 
 
-def test_padding_adds_nothing_to_a_token_whichever_side_it_is_on():
-    garbage = 1e6
-    into_padding = Matching(torch.tensor([[0, 1, 3]]), torch.tensor([[2]]), torch.tensor([[3]]))
-    hidden_states = torch.tensor([[0.0], [0.0], [0.1], [garbage]])[None]
-    tokens, sizes = merge_tokens(hidden_states, torch.tensor([[1.0, 1.0, 1.0, 0.0]]), into_padding, padded=True)
-    assert tokens[0, 2].item() == pytest.approx(0.1)
-    assert sizes.tolist() == [[1.0, 1.0, 1.0]]
+@pytest.mark.parametrize("make_keys", [random_keys, tied_keys])
+@pytest.mark.parametrize(("patches", "merged"), EVERY_SIZE)
+def test_a_padded_clip_merges_what_it_merges_alone(patches, merged, make_keys):
+    """The batch's longest clip has all patches; each other one, of every length, has padding behind its own."""
+    lengths = torch.arange(patches, -1, -1)
+    own = torch.minimum(lengths // 2, torch.full_like(lengths, merged))
+    own = torch.maximum(own, merged - (patches - lengths))  # what padding cannot give
+    possible = own <= lengths // 2
+    lengths, own = lengths[possible], own[possible]
+    keys = make_keys(len(lengths), patches, seed=patches)
+    matching = bipartite_soft_matching(keys, merged, num_special_tokens=SPECIAL, clips=PaddedClips(lengths, own))
+    for clip, (length, merges) in enumerate(zip(lengths.tolist(), own.tolist(), strict=True)):
+        end = SPECIAL + length
+        kept, src, dst = naive_matching(keys[clip, :, :end], merges)
+        assert matching.src[clip].tolist()[:merges] == src
+        assert matching.dst[clip].tolist()[:merges] == dst
+        assert matching.kept[clip].tolist()[: len(kept)] == kept
+        gone = list(range(SPECIAL + patches - (merged - merges), SPECIAL + patches))
+        assert matching.src[clip].tolist()[merges:] == matching.dst[clip].tolist()[merges:] == gone
+        assert matching.kept[clip].tolist()[len(kept) :] == list(range(end, SPECIAL + patches - len(gone)))
 
-    hidden_states = torch.tensor([[0.0], [0.0], [garbage], [0.1]])[None]
-    tokens, sizes = merge_tokens(hidden_states, torch.tensor([[1.0, 1.0, 0.0, 1.0]]), into_padding, padded=True)
-    assert tokens[0, 2].item() == pytest.approx(0.1)
-    assert sizes.tolist() == [[1.0, 1.0, 1.0]]
+
+def test_padding_that_goes_takes_nothing_along():
+    matching = Matching(torch.tensor([[0, 1, 3]]), torch.tensor([[2, 4]]), torch.tensor([[3, 4]]))
+    hidden_states = torch.tensor([[0.0], [0.0], [0.1], [0.3], [1e6]])[None]
+    tokens, sizes = merge_tokens(hidden_states, torch.tensor([[1.0, 1.0, 1.0, 3.0, 0.0]]), matching)
+    assert tokens[0, 2].item() == pytest.approx(0.25)
+    assert sizes.tolist() == [[1.0, 1.0, 4.0]]
 
 
 def test_gradients_flow_through_the_mean_and_not_through_the_matching():
