@@ -29,11 +29,19 @@ PACKAGE_MODULES = sorted(name for name in FILES if name.split(".")[0] == PACKAGE
 MODEL_MODULES = [name for name in PACKAGE_MODULES if name.startswith(f"{PACKAGE}.model.")]
 
 
+def run_nodes(tree):
+    """Walk a file's syntax, apart from what stands under `if TYPE_CHECKING` and never runs."""
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from run_nodes(node)
+
+
 def imports_of(name):
     """All modules that a file names, at its top or inside a function, spelt in full."""
     package = name if FILES[name].name == "__init__.py" else name.rpartition(".")[0]
     found = set()
-    for node in ast.walk(ast.parse(FILES[name].read_text())):
+    for node in run_nodes(ast.parse(FILES[name].read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -91,7 +99,8 @@ def test_the_hub_room_is_flat():
 )
 def test_training_and_measuring_know_neither_each_other_nor_the_model(name):
     others = {"distillation", "evaluation", "model"} - {place_of(name)}
-    assert {module for module in imports_of(name) if place_of(module) in others} == set()
+    models = imports_of(name) - {f"{PACKAGE}.model.version"}  # a number
+    assert {module for module in models if place_of(module) in others} == set()
 
 
 def test_no_arrow_runs_up():

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import TrainOutput
 
-from fastast_hf.distillation.checkpoints import last_checkpoint
+from fastast_hf.distillation.checkpoints import find_flaw, last_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ class CheckpointingTrainer(Trainer):
         """Train as `Trainer.train` does.
 
         Args:
-            resume_from_checkpoint: A checkpoint's folder, or True for the newest one in `output_dir` that is whole.
+            resume_from_checkpoint: A checkpoint's folder, which must be whole, or True for the newest one in `output_dir` that
+                is. Under FSDP and DeepSpeed, which write files of their own, what the stock Trainer takes.
             *args: What `Trainer.train` takes.
             **kwargs: What `Trainer.train` takes.
 
@@ -38,18 +39,32 @@ class CheckpointingTrainer(Trainer):
             What `Trainer.train` returns.
 
         Raises:
-            ValueError: If there is no checkpoint that is whole.
+            ValueError: If there is no checkpoint that is whole, or another number of processes wrote it.
         """
-        if resume_from_checkpoint is True:
+        if self._saves_itself() and resume_from_checkpoint:
+            resume_from_checkpoint = str(self._whole_checkpoint(resume_from_checkpoint))
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _whole_checkpoint(self, wanted: str | bool) -> Path:
+        if wanted is True:
             folder = Path(str(self.args.output_dir))
             checkpoint = last_checkpoint(folder, num_processes=self.args.world_size)
             if checkpoint is None:
                 raise ValueError(
-                    f"`resume_from_checkpoint` must be False without a whole checkpoint in `output_dir`, got True for "
+                    "`resume_from_checkpoint` must be False without a whole checkpoint in `output_dir`, got True for "
                     f"{folder}. Start the training anew."
                 )
-            resume_from_checkpoint = str(checkpoint)
-        return super().train(resume_from_checkpoint, *args, **kwargs)
+            return checkpoint
+        checkpoint = Path(str(wanted))
+        flaw: str | None = "it is no folder"
+        if checkpoint.is_dir():
+            flaw = find_flaw(checkpoint, num_processes=self.args.world_size)
+        if flaw is not None:
+            raise ValueError(
+                f"`resume_from_checkpoint` must be the folder of a whole checkpoint, got {wanted}: {flaw}. Name another one, or "
+                "start the training anew."
+            )
+        return checkpoint
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         if not self.is_world_process_zero():
@@ -57,6 +72,8 @@ class CheckpointingTrainer(Trainer):
         # The stock Trainer pushes the checkpoint's config.json and weights, and leaves the code that config.json names.
         for code in Path(checkpoint_folder).glob("*.py"):
             shutil.copy(code, str(self.args.output_dir))
+        if self.args.hub_always_push:  # else the stock Trainer leaves this push out
+            wait(self._pushes())  # it would copy these weights over those that it is still sending
         known = self._pushes()
         super()._push_from_checkpoint(checkpoint_folder)
         for push in self._pushes():

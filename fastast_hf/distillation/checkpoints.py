@@ -28,29 +28,55 @@ def last_checkpoint(folder: Path, *, num_processes: int = 1) -> Path | None:
 
     A process that ends while it saves leaves a checkpoint half written. It is passed over, which the log tells.
 
+    What is judged are checkpoints that the Trainer writes for one process or several by DDP; FSDP and DeepSpeed have their
+    own files.
+
     Args:
         folder: a model's folder.
         num_processes: how many processes train; each of them has random numbers of its own in a checkpoint.
 
     Returns:
         The newest checkpoint that is whole; None if there is none.
+
+    Raises:
+        ValueError: if it was written by another number of processes.
     """
     for checkpoint in map(Path, reversed(sort_checkpoints(str(folder)))):
-        flaw = _flaw(checkpoint, num_processes)
+        flaw = find_flaw(checkpoint, num_processes=num_processes)
         if flaw is None:
             return checkpoint
         logger.warning("%s is passed over: %s", checkpoint, flaw)
     return None
 
 
-def _flaw(checkpoint: Path, num_processes: int) -> str | None:
-    """Say what is wrong with a checkpoint: without one of these files the Trainer would go on, but somewhere else."""
-    is_alone = num_processes == 1
-    random_states = {"rng_state.pth"} if is_alone else {f"rng_state_{index}.pth" for index in range(num_processes)}
-    needed = {SAFE_WEIGHTS_NAME, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME, *random_states}
+def find_flaw(checkpoint: Path, *, num_processes: int = 1) -> str | None:
+    """Say what a checkpoint lacks, without which the Trainer would go on, but somewhere else.
+
+    Args:
+        checkpoint: its folder.
+        num_processes: how many processes train.
+
+    Returns:
+        What is wrong, to stand behind "is passed over: "; None if it is whole.
+
+    Raises:
+        ValueError: if it was written by another number of processes: their clips, so their steps, were others.
+    """
     found = {path.name for path in checkpoint.iterdir()}
+    needed = {SAFE_WEIGHTS_NAME, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME}
     if needed - found:
-        return f"it lacks {', '.join(sorted(needed - found))}"
+        hint = "" if found & {OPTIMIZER_NAME, SCHEDULER_NAME} else ", as `save_only_model` leaves it"
+        return f"it lacks {', '.join(sorted(needed - found))}{hint}"
+    random_states = {"rng_state.pth"} if num_processes == 1 else {f"rng_state_{i}.pth" for i in range(num_processes)}
+    saved_states = {name for name in found if name.startswith("rng_state")}
+    if saved_states - random_states:
+        written_by = 1 if "rng_state.pth" in saved_states else len(saved_states)
+        raise ValueError(
+            f"`num_processes` must be that of {checkpoint}, {written_by}, got {num_processes}. Launch as many processes to go "
+            "on, or use another `output_dir`."
+        )
+    if random_states - found:
+        return f"it lacks {', '.join(sorted(random_states - found))}"
     for path in sorted(checkpoint.iterdir()):
         try:
             _FORMATS.get(path.suffix, Path.stat)(path)

@@ -1,5 +1,6 @@
 """The arguments of a training by cross-model knowledge distillation."""
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,18 @@ class CMKDTrainingArguments(TrainingArguments):
         check_distillation_weight(self.distillation_weight)
         check_temperature(self.distillation_temperature, name="distillation_temperature")
 
+    def __copy__(self) -> "CMKDTrainingArguments":
+        """Copy the token too: only files go without it."""
+        clone = object.__new__(type(self))
+        clone.__dict__.update(self.__dict__)
+        return clone
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CMKDTrainingArguments":
+        """Copy the token too: only files go without it."""
+        clone = object.__new__(type(self))
+        clone.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return clone
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the Hub token out of copies in files: the Trainer pickles its arguments into `training_args.bin` and pushes it."""
+        """Leave the Hub token out of files: the Trainer pickles its arguments into `training_args.bin` and pushes it."""
         return {**self.__dict__, "hub_token": None}

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from fastast_hf.model.version import __version__
+
 _SECRET = re.compile(r"--(\w+[-_])?token")
 
 
@@ -45,7 +47,7 @@ def environment(
             "python": platform.python_version(),
             "torch": torch.__version__,
             "transformers": version("transformers"),
-            "fastast_hf": version("fastast_hf"),
+            "fastast_hf": __version__,
         },
         "dtype": str(dtype).removeprefix("torch."),
         "date": datetime.now(UTC).date().isoformat(),

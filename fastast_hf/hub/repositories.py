@@ -64,7 +64,7 @@ def license_of(name: object, *, repo_type: str = "model", token: str | bool | No
         return None
     try:
         info = HfApi(token=token).repo_info(name, repo_type=repo_type, timeout=_TIMEOUT)
-    except (httpx.HTTPError, OfflineModeIsEnabled):
+    except (httpx.HTTPError, OfflineModeIsEnabled, ValueError):  # ValueError: a page of some proxy, that is no JSON
         return None
     stated = (getattr(info, "card_data", None) or {}).get("license")
     return stated if is_license(stated) else None

@@ -2,12 +2,17 @@
 
 import math
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import ASTConfig
 
 from .merge_schedule import MergeSchedule, check_merging, plan_merges
 from .version import __version__, check_saved_version
+
+if (
+    TYPE_CHECKING
+):  # never run. But config.json names these classes, and transformers copies what a saved class imports.
+    from .modeling_fastast import FastASTForAudioClassification, FastASTModel  # noqa: F401
 
 
 class FastASTConfig(ASTConfig):
@@ -194,6 +199,11 @@ class FastASTConfig(ASTConfig):
         config_dict = super().to_dict()
         config_dict.pop("_checkpoint_patch_grid", None)
         config_dict["fastast_version"] = __version__
+        # An older version refuses fields that it does not know: let them stand there only where they matter.
+        known_by_all = {field.name for field in fields(ASTConfig)} | _FIELDS_OF_THE_FIRST_VERSION
+        for field in fields(self):
+            if field.name not in known_by_all and config_dict.get(field.name) == field.default:
+                del config_dict[field.name]
         return config_dict
 
     def _validate_merge_schedule(self) -> None:
@@ -233,6 +243,7 @@ _MERGING_FIELDS = (
     "tokens_merged_per_layer",
     "proportional_attention",
 )
+_FIELDS_OF_THE_FIRST_VERSION = {"merge_ratio", "tokens_merged_per_layer", "proportional_attention", "fastast_version"}
 _PATCH_GRID_FIELDS = ("patch_size", "num_mel_bins", "frequency_stride", "time_stride", "max_length")
 
 # What transformers and the Hub write into a config.json beside the fields.

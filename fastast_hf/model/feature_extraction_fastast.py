@@ -8,11 +8,14 @@ from transformers import ASTFeatureExtractor, BatchFeature
 from transformers.utils import logging
 
 from .log_mel import count_frames, log_mel_spectrogram, samples_of_frames, window_length
+from .version import __version__
 
 logger = logging.get_logger(__name__)
 
 # The frames of AST's patches; a spectrogram that is shorter holds none.
 _FRAMES_OF_A_PATCH = 16
+# Far above what any recording holds, far below where the power of a window leaves float32.
+_LOUDEST = 1e12
 
 
 class FastASTFeatureExtractor(ASTFeatureExtractor):
@@ -71,7 +74,7 @@ class FastASTFeatureExtractor(ASTFeatureExtractor):
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings; the default padding is AST's, which has no such setting."""
-        settings = super().to_dict()
+        settings = super().to_dict() | {"fastast_version": __version__}
         if settings["padding"] == "max_length":
             del settings["padding"]
         return settings
@@ -207,6 +210,8 @@ def _split_clips(raw_speech: Any, min_samples: int) -> list[Any]:
                 f"{type(raw_speech).__name__}. Decode a file first, for example with `soundfile.read`; of a dict, give "
                 "the array."
             )
+        if samples.ndim == 2 and samples.shape[1] == 1 and samples.shape[0] >= min_samples:
+            samples = samples[:, 0]
         is_stereo = samples.ndim == 2 and samples.shape[1] < min_samples <= samples.shape[0]  # or it were short clips
         if is_stereo or samples.ndim > 2:
             raise ValueError(_not_mono(samples, ""))
@@ -233,6 +238,11 @@ def _check_waveform(clip: Any, place: str, min_samples: int) -> np.ndarray:
         raise ValueError(
             f"`raw_speech` must hold finite samples, got {bad} NaN or infinite ones of {len(waveform)}{place}. Leave the "
             "clip out, or record it again."
+        )
+    if np.abs(waveform).max() > _LOUDEST:
+        raise ValueError(
+            f"`raw_speech` must hold samples from about -1 to 1, got {np.abs(waveform).max():g}{place}. Divide integers that "
+            "were read as floats by their full scale, or record the clip again."
         )
     return waveform
 

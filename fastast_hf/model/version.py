@@ -7,7 +7,7 @@ from transformers.utils.versions import require_version
 
 __version__ = "0.1.0"
 
-# Here, since the configuration is the first file that is read, on a machine without the package too.
+# At the import of the files that transformers reads first, on a machine without the package too.
 require_version(
     "transformers>=5.23", "FastAST needs it. Upgrade with `pip install --upgrade 'transformers>=5.23,<6'`."
 )
@@ -16,8 +16,8 @@ require_version(
 def check_saved_version(saved: str | None, unknown_fields: Collection[str]) -> None:
     """Refuse a configuration of a newer version that this one would read wrongly.
 
-    Only fields that differ from their defaults are saved. So a field that this code has never heard of changes what the
-    model computes; without one, a newer minor version's model is computed as before.
+    A field that came after the first version is saved only where it differs from its default. So a field that this code has
+    never heard of changes what the model computes; without one, a newer minor version's model is computed as before.
 
     Args:
         saved: version that wrote the configuration, such as "0.2.0"; None if it is not recorded.

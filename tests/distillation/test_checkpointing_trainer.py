@@ -25,3 +25,13 @@ def test_without_a_whole_checkpoint_it_says_so(tmp_path):
         ValueError, match=r"`resume_from_checkpoint` must be False without a whole checkpoint .* Start"
     ):
         trainer.train(resume_from_checkpoint=True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "flaw"), [("checkpoint-1", "it lacks optimizer.pt"), ("nothing", "it is no folder")]
+)
+def test_a_named_checkpoint_must_be_whole(wanted, flaw, tmp_path):
+    trainer_in(tmp_path, max_steps=1).train()
+    (tmp_path / "checkpoint-1" / "optimizer.pt").unlink()
+    with pytest.raises(ValueError, match=f"`resume_from_checkpoint` must be the folder of .*{wanted}: {flaw}"):
+        trainer_in(tmp_path).train(resume_from_checkpoint=str(tmp_path / wanted))

@@ -8,7 +8,7 @@ import pytest
 from datasets import Dataset
 
 from fastast_hf.distillation import CMKDTrainer, CMKDTrainingArguments
-from fastast_hf.distillation.checkpoints import last_checkpoint
+from fastast_hf.distillation.checkpoints import find_flaw, last_checkpoint
 from tests.conftest import tiny_input, tiny_model
 
 
@@ -71,8 +71,34 @@ def test_a_checkpoint_that_lacks_a_file_is_passed_over(folder, caplog, name):
 
 
 def test_every_process_needs_its_random_numbers(folder, caplog):
-    assert last_checkpoint(folder, num_processes=2) is None
-    assert "it lacks rng_state_0.pth, rng_state_1.pth" in caplog.text
-    for index in (0, 1):
-        shutil.copy(folder / "checkpoint-1" / "rng_state.pth", folder / "checkpoint-1" / f"rng_state_{index}.pth")
+    written_by(folder / "checkpoint-2", 1)
+    written_by(folder / "checkpoint-1", 2)
     assert last_checkpoint(folder, num_processes=2) == folder / "checkpoint-1"
+    assert "checkpoint-2 is passed over: it lacks rng_state_1.pth" in caplog.text
+
+
+@pytest.mark.parametrize(("written", "launched"), [(0, 2), (2, 1), (4, 2), (2, 4)])
+def test_another_number_of_processes_does_not_go_on(folder, written, launched):
+    checkpoint = folder / "checkpoint-2"
+    if written:
+        written_by(checkpoint, written)
+    if written and written < launched:  # as if killed between two of them
+        assert find_flaw(checkpoint, num_processes=launched) == "it lacks rng_state_2.pth, rng_state_3.pth"
+        return
+    message = (
+        rf"`num_processes` must be that of .*checkpoint-2, {written or 1}, got {launched}\. Launch as many processes"
+    )
+    with pytest.raises(ValueError, match=message):
+        last_checkpoint(folder, num_processes=launched)
+
+
+def test_weights_alone_are_no_checkpoint(folder):
+    for name in NEEDED[1:4]:
+        (folder / "checkpoint-2" / name).unlink()
+    assert find_flaw(folder / "checkpoint-2").endswith("scheduler.pt, as `save_only_model` leaves it")
+
+
+def written_by(checkpoint, num_processes):
+    state = (checkpoint / "rng_state.pth").rename(checkpoint / "rng_state_0.pth")
+    for index in range(1, num_processes):
+        shutil.copy(state, checkpoint / f"rng_state_{index}.pth")

@@ -1,3 +1,4 @@
+import copy
 import json
 
 import pytest
@@ -32,4 +33,7 @@ def test_a_token_is_not_written_into_files(tmp_path):
     torch.save(arguments, tmp_path / "training_args.bin")  # as the Trainer does, before it pushes the folder
     assert b"hf_secret" not in (tmp_path / "training_args.bin").read_bytes()
     assert arguments.hub_token == "hf_secret"
+    for duplicate in (copy.copy(arguments), copy.deepcopy(arguments)):
+        assert duplicate.hub_token == "hf_secret"
+        assert duplicate.distillation_weight == 0.25
     assert torch.load(tmp_path / "training_args.bin", weights_only=False).distillation_weight == 0.25

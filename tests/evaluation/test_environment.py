@@ -18,7 +18,7 @@ def test_environment_says_what_a_reader_needs_and_is_json(monkeypatch):
     assert described["hardware"]["cores"] >= 1
     assert described["hardware"]["threads"] == torch.get_num_threads()
     assert described["hardware"]["gpu"] is None
-    assert described["versions"]["fastast_hf"] == __version__
+    assert described["versions"]["fastast_hf"] == __version__  # of the code that ran, whatever pip recorded
     assert described["versions"]["torch"] == torch.__version__
     assert described["dtype"] == "bfloat16"
     assert date.fromisoformat(described["date"])

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from fastast_hf import FastASTConfig, FastASTForAudioClassification, __version__
+from fastast_hf import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification, __version__
 from fastast_hf.model.version import check_saved_version
 from tests.conftest import tiny_config, tiny_model
 
@@ -54,6 +54,21 @@ def test_a_newer_version_with_fields_of_its_own_is_refused(tmp_path):
         FastASTConfig.from_pretrained(tmp_path)
 
 
+class NewerConfig(FastASTConfig):
+    """A later version's, with one more field."""
+
+    merge_metric: str = "keys"
+
+
+def test_a_later_field_is_saved_only_where_it_matters(tmp_path):
+    for metric, is_saved in (("keys", False), ("values", True)):
+        NewerConfig(merge_metric=metric).save_pretrained(tmp_path)
+        saved = json.loads((tmp_path / "config.json").read_text())
+        assert ("merge_metric" in saved) is is_saved
+        assert {"merge_ratio", "tokens_merged_per_layer", "proportional_attention"} <= set(saved)
+        assert NewerConfig.from_pretrained(tmp_path).merge_metric == metric
+
+
 def test_fields_of_a_user_are_no_reason_to_refuse_the_same_version(tmp_path):
     tiny_config(recorded_by="us").save_pretrained(tmp_path)
     assert FastASTConfig.from_pretrained(tmp_path).recorded_by == "us"
@@ -77,24 +92,47 @@ def test_what_is_no_version_is_refused(version):
 OLD = """
 import importlib.metadata, sys
 real = importlib.metadata.version
-importlib.metadata.version = lambda name: "5.22.1" if name == "transformers" else real(name)
-try:
-    import fastast_hf
-except ImportError as error:
-    print(error)
+importlib.metadata.version = lambda name: "VERSION" if name == "transformers" else real(name)
 """
+
+
+def refusal(version, code, *arguments):
+    """Run code where pip recorded an old transformers; give the ImportError's words."""
+    code = OLD.replace("VERSION", version) + code
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 @pytest.mark.parametrize("version", ["5.22.1", "4.57.3"])
 def test_an_old_transformers_is_refused_by_name(version):
-    """In a process of its own: by the version that pip recorded, before anything that such a version lacks is imported."""
-    command = [sys.executable, "-c", OLD.replace("5.22.1", version)]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    text = refusal(version, "try:\n    import fastast_hf\nexcept ImportError as error:\n    print(error)")
     assert (
         f"transformers>=5.23 is required for a normal functioning of this module, but found transformers=={version}"
         in text
     )
     assert "pip install --upgrade 'transformers>=5.23,<6'" in text
+
+
+REMOTE = """
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "fastast_hf":
+            raise ImportError("fastast_hf is not here")
+
+sys.meta_path.insert(0, Blocked())
+from transformers import AutoConfig, AutoFeatureExtractor
+for auto_class in (AutoConfig, AutoFeatureExtractor):
+    try:
+        auto_class.from_pretrained(sys.argv[1], trust_remote_code=True)
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_the_code_beside_the_weights_refuses_it_too(tmp_path):
+    tiny_config().save_pretrained(tmp_path)
+    FastASTFeatureExtractor(num_mel_bins=36, max_length=96).save_pretrained(tmp_path)
+    assert refusal("5.22.1", REMOTE, tmp_path).count("but found transformers==5.22.1") == 2
 
 
 def test_the_packages_own_requirement_says_the_same():
