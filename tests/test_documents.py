@@ -49,9 +49,11 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch):
         .replace(mine, "my-fastast")
         .replace('revision="<commit>"', "revision=None")
     )
-    names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
     waveform = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
+    names: dict[str, object] = {"waveforms": [waveform, waveform[:2000]]}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["inputs"]["num_frames"].tolist() == [48, 11]
+    assert names["logits"].shape == (2, 5)
     assert len(names["classify"]({"raw": waveform, "sampling_rate": 16_000})) == 5
 
 
