@@ -1,4 +1,4 @@
-"""A Hub on this machine: it answers huggingface_hub's real client over HTTP, and fails when it is told to.
+"""A Hub on this machine: it answers huggingface_hub's real client over HTTP, and is slow or fails when it is told to.
 
 It keeps repositories of models and data sets in memory and speaks the part of the Hub's interface that pushing and loading
 use. It does not speak Xet, the storage of large files behind `hf_xet`: a client with `HF_HUB_DISABLE_XET=1` sends them
@@ -8,6 +8,7 @@ all files inside the commit, lets it do so here too.
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import socket
@@ -30,7 +31,7 @@ EMPTY_SHA256 = hashlib.sha256().hexdigest()
 class Fault:
     """What goes wrong with the next `times` requests of a method whose path a pattern finds.
 
-    `status` is answered in place of all else. `drop` closes the connection in the middle of the "request", which then has no
+    `status` is answered in place of all else, with `body` if there is one. `drop` closes the connection in the middle of the "request", which then has no
     effect, or in the middle of the "answer", after it has had its effect.
     """
 
@@ -39,6 +40,7 @@ class Fault:
     status: int | None = None
     drop: str | None = None
     times: int = 1
+    body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,6 +59,7 @@ class LoopbackHub:
         self.objects: dict[str, bytes] = {EMPTY_SHA256: b""}  # large files by their SHA-256
         self.parts: dict[tuple[str, int], bytes] = {}
         self.faults: list[Fault] = []
+        self.delays: dict[str, float] = {}  # seconds before an answer, by a pattern that finds its path
         self.requests: list[tuple[str, str]] = []
         self.not_spoken: list[tuple[str, str]] = []
         self.changed = threading.Condition()  # held by whoever reads or writes the above
@@ -110,6 +113,10 @@ class LoopbackHub:
         assert (what.get("status") is None) != (what.get("drop") is None)
         self.faults.append(Fault(method, path, **what))
 
+    def slow_down(self, path: str, seconds: float) -> None:
+        """Answer requests whose path a pattern finds so much later, from now on."""
+        self.delays[path] = seconds
+
     def count(self, method: str, path: str) -> int:
         """Count the requests so far, failed ones included."""
         return sum(1 for asked in self.requests if asked[0] == method and re.search(path, asked[1]))
@@ -121,6 +128,9 @@ class LoopbackHub:
             while not has_happened():
                 assert time.monotonic() < deadline, f"it has not happened after {timeout} s"
                 self.changed.wait(0.1)  # or shorter, when a request has been answered
+
+    def delay_of(self, path: str) -> float:
+        return sum(seconds for pattern, seconds in self.delays.items() if re.search(pattern, path))
 
     def fault_of(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
@@ -140,13 +150,16 @@ class _Handler(BaseHTTPRequestHandler):
         with self.hub.changed:
             self.hub.requests.append((self.command, parts.path))
             fault = self.hub.fault_of(self.command, parts.path)
+            delay = self.hub.delay_of(parts.path)
+        threading.Event().wait(delay)  # tests may have taken away time.sleep
         if fault is not None and fault.drop == "request":
             self.rfile.read(int(self.headers.get("Content-Length", 0)) // 2)
             self._hang_up()
             return
         body = self._read_body()
         if fault is not None and fault.status is not None:
-            self._send(Answer.of({"error": "Planned by the test"}, status=fault.status, headers=fault.headers))
+            body = json.dumps({"error": "Planned by the test"}).encode() if fault.body is None else fault.body
+            self._send(Answer(body, fault.status, fault.headers))
             return
         request = Request(self.command, parts.path, parse_qs(parts.query), self.headers, body)
         with self.hub.changed:

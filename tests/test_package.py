@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
@@ -16,9 +17,22 @@ import pytest
 import yaml
 
 import fastast_hf
+from tests.without_package import code_behind
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fastast_hf"
+TIMEOUT = 300  # seconds that a process may take: far more than any needs
+LEFT_OUT = ("__pycache__", ".*", "*.pyc", "runs", "build", "dist", "*.egg-info")  # what no distribution is to hold
+
+
+def files_of(folder):
+    """Name the files of a folder that a distribution is to hold, as seen from the project's root."""
+    paths = (path.relative_to(ROOT) for path in folder.rglob("*") if path.is_file())
+    return {
+        path.as_posix()
+        for path in paths
+        if not any(fnmatch(part, pattern) for part in path.parts for pattern in LEFT_OUT)
+    }
 
 
 BUILD = """
@@ -31,7 +45,7 @@ print(getattr(build_meta, "build_" + sys.argv[1])(sys.argv[2]))
 def build(kind, source, target):
     """Do what `python -m build` does, without fetching setuptools for it."""
     command = [sys.executable, "-c", BUILD, kind, str(target)]
-    result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     assert result.returncode == 0, result.stderr
     return target / result.stdout.splitlines()[-1]
 
@@ -40,8 +54,7 @@ def build(kind, source, target):
 def sdist(tmp_path_factory):
     """Build the source distribution from a copy, so that nothing is left in the project; give the unpacked folder."""
     folder = tmp_path_factory.mktemp("source")
-    ignore = shutil.ignore_patterns("__pycache__", ".*", "runs", "build", "dist", "*.egg-info")
-    shutil.copytree(ROOT, folder / "project", ignore=ignore)
+    shutil.copytree(ROOT, folder / "project", ignore=shutil.ignore_patterns(*LEFT_OUT))
     with tarfile.open(build("sdist", folder / "project", folder)) as archive:
         archive.extractall(folder, filter="data")
     return folder / f"fastast_hf-{fastast_hf.__version__}"
@@ -62,8 +75,7 @@ def wheel(wheel_file):
 def test_the_source_distribution_holds_what_a_packager_tests_with(sdist):
     kept = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
     for folder in ("fastast_hf", "tests", "examples", "model_cards"):
-        files = (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        assert {path.relative_to(ROOT).as_posix() for path in files} - kept == set()
+        assert files_of(ROOT / folder) - kept == set()
     pages = {"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE", "NOTICE"}
     assert pages | {"Makefile", "setup.cfg", "pyproject.toml"} <= kept
 
@@ -83,7 +95,7 @@ print(sorted(path.name for path in pathlib.Path("saved").iterdir()))
 def test_the_wheel_works_outside_the_checkout(wheel_file, tmp_path):
     target = tmp_path / "installed"
     install = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel_file)]
-    subprocess.run([sys.executable, "-m", *install], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", *install], check=True, capture_output=True, timeout=TIMEOUT)
     result = subprocess.run(
         [sys.executable, "-c", OUTSIDE, str(target)],
         cwd=tmp_path,
@@ -91,19 +103,15 @@ def test_the_wheel_works_outside_the_checkout(wheel_file, tmp_path):
         capture_output=True,
         text=True,
         check=False,
+        timeout=TIMEOUT,
     )
     assert result.returncode == 0, result.stderr
-    code = sorted(path.name for path in (PACKAGE / "model").glob("*.py") if path.name != "__init__.py")
     saved = ast.literal_eval(result.stdout.splitlines()[-1])
-    assert set(code) - {"feature_extraction_fastast.py"} <= set(saved)
+    assert {name for name in saved if name.endswith(".py")} == code_behind("modeling_fastast.py")
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel):
-    expected = {
-        path.relative_to(ROOT).as_posix()
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    expected = files_of(PACKAGE)
     assert "fastast_hf/py.typed" in expected
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == expected

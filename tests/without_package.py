@@ -44,6 +44,9 @@ waveform = np.load(out + "/waveform.npy")
 """
 
 
+TIMEOUT = 300  # seconds that a process may take: far more than any needs
+
+
 def waveform() -> np.ndarray:
     return np.random.default_rng(0).normal(size=8000).astype(np.float32) * 0.1
 
@@ -68,6 +71,7 @@ def run_without_the_package(
         capture_output=True,
         text=True,
         check=False,
+        timeout=TIMEOUT,
     )
     assert result.returncode == 0, result.stderr
     assert "LOGGED" not in result.stdout, result.stdout

@@ -5,10 +5,11 @@ with `decode=False`: its decoder needs torchcodec and FFmpeg, whose wheels do no
 """
 
 import io
+import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import soundfile
@@ -21,6 +22,9 @@ AudioSource = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, Any]
 
 MIN_SECONDS = 0.025
 """One analysis window of AST; a shorter sound makes no frame of a spectrogram."""
+
+# A broken header may promise more than memory holds; of a few codecs soundfile does not know the length.
+_DECODING_ERRORS = (soundfile.SoundFileError, MemoryError, ValueError)
 
 
 def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | None = None) -> np.ndarray:
@@ -54,6 +58,51 @@ def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | 
     return waveform
 
 
+def stream_audio(
+    path: str | os.PathLike[str], *, sampling_rate: int = 16_000, block_seconds: float = 10.0
+) -> Iterator[np.ndarray]:
+    """Read a sound file piece by piece: the blocks of `load_audio`, in the memory of one.
+
+    Put together they are what `load_audio` gives, to the last bits of a float. What is wrong with a file is told where it is
+    met, so of a broken file blocks may come before the error: a file that was cut short is refused at once (Ogg, WAV,
+    AIFF) or at its end (MP3).
+
+    Args:
+        path: Sound file. A pipe, which has no length, is read whole, as one block.
+        sampling_rate: Rate of the result in Hz.
+        block_seconds: Sound that is read at a time, in seconds.
+
+    Yields:
+        Blocks (samples,) float32, finite, of about `block_seconds`.
+
+    Raises:
+        FileNotFoundError: See `load_audio`, as for all errors.
+        OSError: See there.
+        ValueError: See there.
+    """
+    path = Path(path)
+    if not path.is_file() or path.stat().st_size == 0:  # a pipe, or nothing to read, for which there are words already
+        yield load_audio(path, sampling_rate=sampling_rate)
+        return
+    name = repr(str(path))
+    num_read = num_given = 0
+    with _open(path, name) as file:
+        _check_whole(path, name, frames_told=file.frames, frames_read=file.frames)
+        resampler = _resampler(file.samplerate, sampling_rate)
+        while len(block := _read_block(file, name, block_seconds)):  # (S,)
+            num_read += len(block)
+            _check_finite(block, name)
+            block = block if resampler is None else resampler.resample_chunk(block)
+            num_given += len(block)
+            yield block
+        if resampler is not None:
+            block = resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+            num_given += len(block)
+            yield block
+        _check_whole(path, name, frames_told=file.frames, frames_read=num_read)
+    _check_length(num_given, sampling_rate, name)
+
+
 def mix_down(samples: np.ndarray) -> np.ndarray:
     """Average the channels of a recording.
 
@@ -83,11 +132,7 @@ def resample(waveform: np.ndarray, source_rate: int, target_rate: int) -> np.nda
     >>> resample(np.zeros(44_100, dtype=np.float32), 44_100, 16_000).shape
     (16000,)
     """
-    if target_rate <= 0:
-        raise ValueError(
-            f"`sampling_rate` must be a positive number of Hz, got {target_rate}. "
-            "Pass the `sampling_rate` of the feature extractor."
-        )
+    _check_rate(target_rate)
     if source_rate == target_rate:
         return waveform
     return soxr.resample(waveform, source_rate, target_rate, quality="HQ")
@@ -133,9 +178,7 @@ def _read_path(path: Path) -> tuple[bytes, str]:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"`source` must be an existing sound file, got {name}. Check the path.") from error
     except OSError as error:
-        raise type(error)(
-            f"`source` must be a file that can be read, got {name} ({error.strerror}). Check its permissions and its disk."
-        ) from error
+        raise _not_read(error, name) from error
 
 
 def _decode(data: bytes, name: str) -> tuple[np.ndarray, int]:
@@ -146,34 +189,96 @@ def _decode(data: bytes, name: str) -> tuple[np.ndarray, int]:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             frames_told, file_rate = file.frames, file.samplerate
             samples = file.read(dtype="float32", always_2d=True)
-    # A broken header may promise more than memory holds; of a few codecs soundfile does not know the length.
-    except (soundfile.SoundFileError, MemoryError, ValueError) as error:
-        reason = getattr(error, "error_string", error)  # without the name of the buffer
-        raise ValueError(
-            f"`source` must be a complete sound file that libsndfile decodes, got {name} ({reason}). "
-            "Check that it is audio and was copied whole; convert other formats, "
-            "for example with `ffmpeg -i in.m4a out.wav`."
-        ) from error
+    except _DECODING_ERRORS as error:
+        raise _not_decoded(error, name) from error
     cut = describe_cut(data, frames_told=frames_told, frames_read=len(samples))
     if cut is not None:
-        raise ValueError(
-            f"`source` must be a complete sound file, got {name}, which was cut short: {cut}. Copy it again; if there is "
-            "no more of it, write what is left to a new file, for example with `ffmpeg -i in.ogg out.wav`."
-        )
+        raise _cut_short(cut, name)
     return samples, file_rate
+
+
+def _open(path: Path, name: str) -> soundfile.SoundFile:
+    """Open a sound file to read it in blocks, by its path: through a Python file every read would take the GIL."""
+    try:
+        with path.open("rb"):  # libsndfile does not say what the system forbids
+            return soundfile.SoundFile(path)
+    except OSError as error:
+        raise _not_read(error, name) from error
+    except _DECODING_ERRORS as error:
+        raise _not_decoded(error, name) from error
+
+
+def _read_block(file: soundfile.SoundFile, name: str, seconds: float) -> np.ndarray:
+    """Decode the next block (S,), empty at the end."""
+    try:
+        return mix_down(file.read(max(1, round(seconds * file.samplerate)), dtype="float32", always_2d=True))
+    except _DECODING_ERRORS as error:
+        raise _not_decoded(error, name) from error
+
+
+def _resampler(source_rate: int, target_rate: int) -> soxr.ResampleStream | None:
+    """Make what `resample` does for blocks, or None where the rates agree."""
+    _check_rate(target_rate)
+    return None if source_rate == target_rate else soxr.ResampleStream(source_rate, target_rate, 1, quality="HQ")
+
+
+def _check_whole(path: Path, name: str, *, frames_told: int, frames_read: int) -> None:
+    """Refuse a file that was cut short, looking only at the bytes that tell."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        cut = describe_cut(cast(bytes, data), frames_told=frames_told, frames_read=frames_read)
+    if cut is not None:
+        raise _cut_short(cut, name)
 
 
 def _check_samples(waveform: np.ndarray, sampling_rate: int, name: str) -> None:
     """Refuse a waveform that no feature extractor can use."""
+    _check_length(waveform.size, sampling_rate, name)
+    _check_finite(waveform, name)
+
+
+def _check_length(num_samples: int, sampling_rate: int, name: str) -> None:
     least = max(1, int(MIN_SECONDS * sampling_rate))
-    if waveform.size < least:
+    if num_samples < least:
         raise ValueError(
             f"`source` must hold at least {MIN_SECONDS * 1000:g} ms, one analysis window ({least} samples at "
-            f"{sampling_rate} Hz), got {name} with {waveform.size} samples. Leave it out, or pad it with silence."
+            f"{sampling_rate} Hz), got {name} with {num_samples} samples. Leave it out, or pad it with silence."
         )
+
+
+def _check_finite(waveform: np.ndarray, name: str) -> None:
     bad = int(np.count_nonzero(~np.isfinite(waveform)))
     if bad:
         raise ValueError(
             f"`source` must hold finite samples, got {name} with {bad} NaN or infinite samples of {waveform.size}. "
             "Write the file again, for example as 16-bit PCM."
         )
+
+
+def _check_rate(target_rate: int) -> None:
+    if target_rate <= 0:
+        raise ValueError(
+            f"`sampling_rate` must be a positive number of Hz, got {target_rate}. "
+            "Pass the `sampling_rate` of the feature extractor."
+        )
+
+
+def _not_read(error: OSError, name: str) -> OSError:
+    return type(error)(
+        f"`source` must be a file that can be read, got {name} ({error.strerror}). Check its permissions and its disk."
+    )
+
+
+def _not_decoded(error: BaseException, name: str) -> ValueError:
+    reason = getattr(error, "error_string", error)  # without the name of the buffer
+    return ValueError(
+        f"`source` must be a complete sound file that libsndfile decodes, got {name} ({reason}). "
+        "Check that it is audio and was copied whole; convert other formats, "
+        "for example with `ffmpeg -i in.m4a out.wav`."
+    )
+
+
+def _cut_short(cut: str, name: str) -> ValueError:
+    return ValueError(
+        f"`source` must be a complete sound file, got {name}, which was cut short: {cut}. Copy it again; if there is "
+        "no more of it, write what is left to a new file, for example with `ffmpeg -i in.ogg out.wav`."
+    )

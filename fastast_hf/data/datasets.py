@@ -25,6 +25,13 @@ FILE_NAME = "file_name"
 
 _PATH = "_path"
 
+_ADVICE = {
+    "csv": "Save it in UTF-8, with a row for each file below the column names.",
+    "json": "Save it in UTF-8, with one JSON object for each file, each on a line of its own.",
+    "parquet": "Copy it again if it was cut short, or write it with `Dataset.to_parquet` or pandas.",
+}
+"""What to do about a metadata file that its reader cannot read."""
+
 
 def load_audio_dataset(
     data_dir: str | os.PathLike[str] | None = None,
@@ -151,9 +158,14 @@ def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
             ) from error
         raise ValueError(
             f"`data_dir` must hold a metadata file that can be read, got {str(metadata)!r} ({error.__cause__ or error}). "
-            "Save it in UTF-8, with a row for each file below the column names."
+            f"{_ADVICE[reader]}"
         ) from error
     _check_column(dataset, FILE_NAME, str(metadata))
+    if _PATH in dataset.column_names:
+        raise ValueError(
+            f"`{_PATH}` must be no column of {str(metadata)!r}, got the columns {dataset.column_names}. Rename it; the "
+            "name is kept for the full paths of the clips."
+        )
     names = dataset[FILE_NAME][:]
     if None in names:
         raise ValueError(

@@ -55,8 +55,10 @@ def extract_features(
         `teacher_logits` among them.
 
     Raises:
-        ValueError: A clip cannot be read, or the feature extractor refuses it; the message names it.
+        ValueError: A clip cannot be read, or the feature extractor refuses it; the message names it. A column is called as
+            the features are.
     """
+    _check_columns(dataset)
     sampling_rate = feature_extractor.sampling_rate
     silence = [np.zeros(sampling_rate, dtype=np.float32)]
     shape = feature_extractor(silence, sampling_rate=sampling_rate, return_tensors="np", padding="max_length")[
@@ -88,6 +90,15 @@ def extract_features(
     return features.with_format("torch")
 
 
+def _check_columns(dataset: Dataset) -> None:
+    taken = [name for name in dataset.column_names if name in ("input_values", "labels")]
+    if taken:
+        raise ValueError(
+            f"`dataset` must have no column `{taken[0]}`, which is what a column of the features is called, got the "
+            f"columns {dataset.column_names}. Rename or remove it."
+        )
+
+
 def _extract_batch(
     batch: dict[str, list],
     rows: list[int],
@@ -95,10 +106,7 @@ def _extract_batch(
     num_labels: int | None,
 ) -> dict[str, Any]:
     rate = feature_extractor.sampling_rate
-    names = [
-        repr(sound["path"]) if sound["path"] else f"the sound in row {row}"
-        for sound, row in zip(batch["audio"], rows, strict=True)
-    ]
+    names = [_name_sound(sound, row) for sound, row in zip(batch["audio"], rows, strict=True)]
     waveforms = [
         load_audio(sound, sampling_rate=rate, name=name) for sound, name in zip(batch["audio"], names, strict=True)
     ]
@@ -111,6 +119,14 @@ def _extract_batch(
         raise
     labels = batch["label"] if num_labels is None else multi_hot(batch["label"], num_labels)
     return {"input_values": values.astype(np.float32), "labels": labels}
+
+
+def _name_sound(sound: Mapping[str, Any] | None, row: int) -> str:
+    """Say what errors call a sound; a column that was never cast to `Audio` may lack a key."""
+    path, data = (sound.get("path"), sound.get("bytes")) if sound is not None else (None, None)
+    if path is None and data is None:
+        raise ValueError(f"`audio` must hold a sound in every row, got none in row {row}. Leave the row out.")
+    return repr(path) if path else f"the sound in row {row}"
 
 
 def _name_refused(

@@ -69,12 +69,13 @@ class CheckpointingTrainer(Trainer):
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         if not self.is_world_process_zero():
             return
-        # The stock Trainer pushes the checkpoint's config.json and weights, and leaves the code that config.json names.
-        for code in Path(checkpoint_folder).glob("*.py"):
-            shutil.copy(code, str(self.args.output_dir))
-        if self.args.hub_always_push:  # else the stock Trainer leaves this push out
-            wait(self._pushes())  # it would copy these weights over those that it is still sending
+        if self.args.hub_always_push:
+            wait(self._pushes())  # the stock Trainer would copy these weights over those that it is still sending
         known = self._pushes()
+        if all(push.done() for push in known):  # else the stock Trainer leaves this push out
+            # It pushes the checkpoint's config.json and weights, and leaves the code that config.json names.
+            for code in Path(checkpoint_folder).glob("*.py"):
+                shutil.copy(code, str(self.args.output_dir))
         super()._push_from_checkpoint(checkpoint_folder)
         for push in self._pushes():
             if push not in known:

@@ -11,13 +11,13 @@ no augmentation.
     CMKDTrainer(student, arguments, train_dataset=features).train()
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
-from datasets import Dataset, List, Value
+from datasets import Column, Dataset, List, Value
 from torch import nn
 
 from fastast_hf.data.datasets import FILE_NAME
@@ -32,7 +32,7 @@ def compute_teacher_logits(teacher: nn.Module, dataset: Dataset, *, batch_size: 
 
     Args:
         teacher: A model that takes `input_values` and returns `.logits`, with its label names in `config.id2label`. It runs
-            where its weights are and is left in evaluation mode.
+            where its weights are, in their dtype, and is left in evaluation mode.
         dataset: Columns `input_values`, a spectrogram a clip, and `file_name`, as `fastast_hf.data.extract_features` makes
             them.
         batch_size: Clips at a time.
@@ -41,15 +41,16 @@ def compute_teacher_logits(teacher: nn.Module, dataset: Dataset, *, batch_size: 
         A row a clip: `file_name`, and the teacher's float32 logit of each label in a column of the label's name.
 
     Raises:
-        ValueError: If the clips or the teacher's labels have no names.
+        ValueError: If there is no clip, or the clips or the teacher's labels have no names.
     """
     labels = label_names(teacher, "teacher")
     names = _clip_names(dataset, "dataset")
-    device = next(teacher.parameters()).device
+    _check_not_empty(dataset)
+    weight = next(teacher.parameters())
     batches = dataset.select_columns("input_values").with_format("torch").iter(batch_size)
     teacher.eval()
     with torch.inference_mode():
-        rows = [teacher(input_values=batch["input_values"].to(device)).logits.float().cpu() for batch in batches]
+        rows = [teacher(input_values=batch["input_values"].to(weight)).logits.float().cpu() for batch in batches]
     logits = torch.cat(rows).numpy()  # (N, C)
     return Dataset.from_dict({FILE_NAME: names, **dict(zip(labels, logits.T, strict=True))})
 
@@ -67,9 +68,16 @@ def add_teacher_logits(dataset: Dataset, logits: Dataset, labels: Sequence[str])
 
     Raises:
         ValueError: If clips are missing, or their logits are not finite; the message names them. If the table has other
-            labels, or two rows of one name that differ.
+            labels, columns that are not numbers, or two rows of one name that differ. If `dataset` is empty or has the
+            column already.
     """
     names = _clip_names(dataset, "dataset")
+    _check_not_empty(dataset)
+    if TEACHER_LOGITS in dataset.column_names:
+        raise ValueError(
+            f"`dataset` must have no column `{TEACHER_LOGITS}` yet, got the columns {dataset.column_names}. Remove it "
+            "first, with `remove_columns`, if other logits are to take its place."
+        )
     table = _label_columns(logits, labels)  # (N, C)
     rows = _rows_by_name(_clip_names(logits, "logits"), table)
     missing = sorted({name for name in names if name not in rows})
@@ -92,18 +100,16 @@ def check_teacher_logits(dataset: Any, num_labels: int) -> None:
     """Refuse stored logits that no loss can be computed from, before anything is trained.
 
     Args:
-        dataset: What has a `teacher_logits` column. Only a `datasets.Dataset` is read through; to read another kind may
-            cost as much as an epoch.
+        dataset: What gives `teacher_logits`. Only a column of a `datasets.Dataset` is read through; another kind of data
+            set, or a transform that adds them, may cost as much to read as an epoch.
         num_labels: The student's.
 
     Raises:
         ValueError: If a clip has none, or not as many finite numbers as there are labels; the message names the clip.
     """
-    if not isinstance(dataset, Dataset):
+    if not isinstance(dataset, Dataset) or TEACHER_LOGITS not in dataset.column_names:
         return
-    column = dataset.select_columns(TEACHER_LOGITS).with_format(None)
-    batches = (batch[TEACHER_LOGITS] for batch in column.iter(1000))
-    for row, logits in enumerate(itertools.chain.from_iterable(batches)):
+    for row, logits in enumerate(_column(dataset, TEACHER_LOGITS)):
         if logits is None:
             fault = "none"
         elif np.shape(logits) != (num_labels,):
@@ -112,7 +118,7 @@ def check_teacher_logits(dataset: Any, num_labels: int) -> None:
             fault = "missing, NaN or infinite ones"
         else:
             continue
-        clip = repr(dataset[row][FILE_NAME]) if FILE_NAME in dataset.column_names else "the clip"
+        clip = repr(_column(dataset, FILE_NAME)[row]) if FILE_NAME in dataset.column_names else "the clip"
         raise ValueError(
             f"`{TEACHER_LOGITS}` must be {num_labels} finite numbers, one a label, got {fault} for {clip} in row {row}. "
             "Add them with `add_teacher_logits`, which looks them up by the clip's name."
@@ -125,7 +131,22 @@ def _clip_names(dataset: Dataset, argument: str) -> list[str]:
             f"`{argument}` must name its clips in a column `{FILE_NAME}`, got the columns {dataset.column_names}. Add it; "
             "every clip needs a name of its own."
         )
-    return [str(name) for name in dataset[FILE_NAME][:]]
+    names = _column(dataset, FILE_NAME)[:]
+    if None in names:
+        raise ValueError(
+            f"`{FILE_NAME}` must be set for every clip, got none in row {names.index(None)} of `{argument}`. Fill it in."
+        )
+    return [str(name) for name in names]
+
+
+def _check_not_empty(dataset: Dataset) -> None:
+    if len(dataset) == 0:
+        raise ValueError("`dataset` must hold at least one clip, got none. Choose another part of the data.")
+
+
+def _column(dataset: Dataset, name: str) -> Column:
+    """Look at a column as it is stored, whatever format or transform is set, without reading the others."""
+    return dataset.select_columns(name).with_format(None)[name]
 
 
 def _label_columns(logits: Dataset, labels: Sequence[str]) -> np.ndarray:
@@ -137,8 +158,21 @@ def _label_columns(logits: Dataset, labels: Sequence[str]) -> np.ndarray:
             f"{list_some(sorted(set(labels) - columns))} and adds {list_some(sorted(columns - set(labels)))}. Compute them "
             "with a teacher of the student's labels, or rename the columns."
         )
-    table = logits.with_format(None)
-    return np.stack([np.asarray(table[label][:], dtype=np.float32) for label in labels], axis=1)
+    for label in labels:
+        feature = logits.features[label]
+        if not _holds_numbers(feature):
+            raise ValueError(
+                f"`logits` must have numbers in its columns, got {feature} in the column {label!r}. Cast it with "
+                "`cast_column`, or compute the logits with `compute_teacher_logits`."
+            )
+    return np.stack([np.asarray(_column(logits, label)[:], dtype=np.float32) for label in labels], axis=1)
+
+
+def _holds_numbers(feature: Any) -> bool:
+    """Tell numbers from text, lists and class ids; a column of nothing is told later, by the names of its clips."""
+    return isinstance(feature, Value) and (
+        feature.dtype == "null" or pa.types.is_floating(feature.pa_type) or pa.types.is_integer(feature.pa_type)
+    )
 
 
 def _rows_by_name(names: Sequence[str], table: np.ndarray) -> dict[str, int]:

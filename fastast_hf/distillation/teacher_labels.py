@@ -1,4 +1,8 @@
-"""Labels of student and teacher: the same names, each in its own order."""
+"""Labels of student and teacher: the same names, each in its own order.
+
+What a live teacher and stored logits share: `trainer.py` and `stored_logits.py` both read a model's label names here, and
+both list names in their messages by `list_some`.
+"""
 
 from collections.abc import Mapping, Sequence
 

@@ -72,6 +72,11 @@ class FastASTFeatureExtractor(ASTFeatureExtractor):
         self.return_attention_mask = return_attention_mask
         self.padding = _check_padding(padding)
 
+    @classmethod
+    def from_dict(cls, feature_extractor_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Build it from settings and keywords, which win; of settings without `padding`, as AST's are, too."""
+        return super().from_dict({"padding": "max_length"} | feature_extractor_dict, **kwargs)
+
     def to_dict(self) -> dict[str, Any]:
         """Give the settings; the default padding is AST's, which has no such setting."""
         settings = super().to_dict() | {"fastast_version": __version__}

@@ -11,7 +11,7 @@ over merged tokens are atomic adds in any order; `torch.use_deterministic_algori
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import nn
@@ -30,6 +30,7 @@ from transformers.models.audio_spectrogram_transformer.modeling_audio_spectrogra
 )
 from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.hub import ModelCard
 from transformers.utils.output_capturing import capture_outputs
 
 from .clip_lengths import plan_merges_of_clips, real_tokens, real_tokens_first
@@ -299,9 +300,12 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
         source_map = places[:, NUM_SPECIAL_TOKENS:] if output_token_sources else None
 
         # Until the first merge all sizes are one: AST's own mask, mostly None, keeps the fast kernel and AST's last bit.
-        layer_mask = create_bidirectional_mask(
-            config=self.config, inputs_embeds=hidden_states, attention_mask=attention_mask
-        )
+        layer_mask = None
+        if True:
+            # Without a mask it gives those None as well, but under torch.export tokens x tokens zeros.
+            layer_mask = create_bidirectional_mask(
+                config=self.config, inputs_embeds=hidden_states, attention_mask=attention_mask
+            )
         for layer, tokens_merged, merges in zip(self.layers, schedule.tokens_merged, clip_merges, strict=True):
             hidden_states, token_sizes, source_map = layer(
                 hidden_states, layer_mask, token_sizes, source_map, tokens_merged, merges, **kwargs
@@ -419,6 +423,7 @@ class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassificatio
     def __init__(self, config: FastASTConfig) -> None:
         super(ASTForAudioClassification, self).__init__(config)
         self.num_labels = config.num_labels
+        self.model_tags = ["fastast", "token-merging"]  # of the card that `push_to_hub` drafts
         self.audio_spectrogram_transformer = FastASTModel(config)
         self.classifier = ASTMLPHead(config)
         self.post_init()
@@ -462,6 +467,16 @@ class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassificatio
             token_sources=outputs.token_sources,
             token_sizes=outputs.token_sizes,
         )
+
+
+    def _upload_modified_files(self, working_dir: Any, *args: Any, **kwargs: Any) -> Any:
+        """Say in the card that `push_to_hub` drafts what the model is for; a task that somebody wrote there stays."""
+        path = f"{working_dir}/README.md"
+        card = ModelCard.load(path)
+        if card.data.pipeline_tag is None:
+            card.data.pipeline_tag = "audio-classification"
+            card.save(path)
+        return super()._upload_modified_files(working_dir, *args, **kwargs)
 
 
 FastASTModel.register_for_auto_class("AutoModel")

@@ -72,6 +72,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, outcomes in _outcomes.items():
         counts = ", ".join(f"{outcomes.count[outcome]} {outcome}" for outcome in ("passed", "skipped", "failed"))
         terminalreporter.write_line(f"{name}: {counts}")
+    terminalreporter.write_line("Not run: its export and pipeline tests, which its source distribution does not have.")
 
 
 @pytest.fixture

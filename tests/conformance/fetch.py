@@ -4,9 +4,11 @@ They come out of the source distribution of the very version that is installed, 
 once a version, into `build/`, which git ignores.
 """
 
+import gzip
 import subprocess
 import sys
 import tarfile
+import zlib
 from pathlib import Path
 
 import transformers
@@ -53,12 +55,20 @@ def unpack(archive: Path, folder: Path) -> None:
     partial.mkdir(parents=True, exist_ok=True)
     # `ConfigTester` executes the __init__.py beside it, which the distribution leaves out.
     (partial / "__init__.py").touch()
-    with tarfile.open(archive) as members:
-        for member in members:
-            _, _, path = member.name.partition("/")
-            if path.startswith("tests/") and path.endswith(".py"):
-                member.name = path.removeprefix("tests/")
-                members.extract(member, partial, filter="data")
+    try:
+        with gzip.open(archive) as content, tarfile.open(fileobj=content, mode="r:") as members:
+            for member in members:
+                _, _, path = member.name.partition("/")
+                if path.startswith("tests/") and path.endswith(".py"):
+                    member.name = path.removeprefix("tests/")
+                    members.extract(member, partial, filter="data")
+            while content.read(2**20):  # up to the checksum at the end
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise SystemExit(
+            f"{archive} must be a whole source distribution, and cannot be unpacked: {error}. Delete it and run "
+            "`make conformance` again: it is downloaded anew."
+        ) from error
     if not (partial / "test_modeling_common.py").is_file():
         raise SystemExit(
             f"{archive} must hold tests/test_modeling_common.py, and does not. Delete it if it is broken; if this "

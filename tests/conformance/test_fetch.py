@@ -33,6 +33,22 @@ def test_without_an_index_the_error_says_what_to_do(tmp_path, monkeypatch):
     assert not folder_of(tmp_path, "1.2").exists()
 
 
+@pytest.mark.parametrize("damage", ["cut short", "no archive", "overwritten"])
+def test_a_broken_archive_is_told_and_a_new_one_is_unpacked(tmp_path, damage):
+    names = ["tests/test_modeling_common.py", *(f"tests/test_{index}.py" for index in range(500))]
+    write_distribution(tmp_path, "1.2", names)
+    archive = tmp_path / "transformers-1.2.tar.gz"
+    whole = archive.read_bytes()
+    half = len(whole) // 2
+    broken = {"cut short": whole[:half], "no archive": b"<html>", "overwritten": whole[:half] + bytes(half)}
+    archive.write_bytes(broken[damage])
+    with pytest.raises(SystemExit, match=r"transformers-1\.2\.tar\.gz must be a whole .*\. Delete it and run `make"):
+        fetch(tmp_path, "1.2")
+    assert not folder_of(tmp_path, "1.2").exists()
+    archive.write_bytes(whole)
+    assert (fetch(tmp_path, "1.2") / "test_modeling_common.py").is_file()
+
+
 def test_a_distribution_without_tests_is_refused(tmp_path):
     write_distribution(tmp_path, "1.2", ["setup.py"])
     with pytest.raises(SystemExit, match=r"must hold tests/test_modeling_common\.py, and does not\. Delete it"):

@@ -2,8 +2,9 @@
 
 Set up as transformers sets them up for AST (tests/models/audio_spectrogram_transformer in its repository, which the
 source distribution leaves out), in our own words: the same tiny model, the same tests replaced, the same one skipped.
-AST's class also inherits pipeline tests; they take their models from the Hub and their code from files that no
-distribution has, so they run nowhere else. The pipeline is tested in tests/model/test_hub_code.py.
+Two parts of AST's class do not run here, since the source distribution leaves their code out: the export tests
+(tests/exporters), in whose place stubs/ has an empty class, and the pipeline tests (tests/pipelines), which also take their
+models from the Hub. The pipeline is tested in tests/model/test_hub_code.py.
 """
 
 import dataclasses

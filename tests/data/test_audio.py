@@ -1,4 +1,7 @@
 import io
+import os
+import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastast_hf.data.audio import load_audio, mix_down, resample
+from fastast_hf.data.audio import load_audio, mix_down, resample, stream_audio
 from tests.conftest import ESC10, SHARED, requires_shared
 
 SPEECH_COMMANDS = SHARED / "data" / "speech_commands12" / "audio"
@@ -255,3 +258,117 @@ def test_source_of_another_type():
 def test_sampling_rate_of_zero(wav):
     with pytest.raises(ValueError, match=r"`sampling_rate` must be a positive number of Hz, got 0. Pass"):
         load_audio(wav, sampling_rate=0)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    num_channels=st.integers(1, 2),
+    file_rate=st.sampled_from([8_000, 16_000, 44_100]),
+    container=st.sampled_from(
+        [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", None)]
+    ),
+    block_seconds=st.floats(0.001, 0.3),
+    seed=st.integers(0, 99),
+)
+def test_blocks_put_together_are_the_whole(tmp_path_factory, num_channels, file_rate, container, block_seconds, seed):
+    path = tmp_path_factory.mktemp("blocks") / "sound"
+    samples = np.random.default_rng(seed).uniform(-0.5, 0.5, (file_rate // 5, num_channels))
+    path.write_bytes(encode(samples, file_rate, format=container[0], subtype=container[1]))
+    blocks = list(stream_audio(path, block_seconds=block_seconds))
+    assert max(map(len, blocks)) <= 2 * max(1, block_seconds * 16_000) + 2_000  # soxr holds back at first
+    np.testing.assert_allclose(np.concatenate(blocks), load_audio(path), atol=1e-6)
+
+
+@requires_shared
+def test_blocks_of_an_esc10_clip():
+    path = ESC10 / "dog_bark" / "1-100032-A.ogg"
+    np.testing.assert_allclose(
+        np.concatenate(list(stream_audio(path, block_seconds=0.7))), load_audio(path), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "OGG", "MP3", "FLAC"])
+@pytest.mark.parametrize("file_rate", [16_000, 44_100])
+def test_a_stream_refuses_what_loading_refuses(tmp_path, container, file_rate):
+    whole = encode(tone(440, file_rate), file_rate, format=container, subtype=None)
+    damaged = {
+        "nothing": b"",
+        "cut": whole[: len(whole) * 2 // 3],
+        "no sound": b"not a sound",
+        "short": encode(np.zeros(100), file_rate, format=container, subtype=None),
+    }
+    for name, data in damaged.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="`source` must") as loading:
+            load_audio(path)
+        with pytest.raises(ValueError, match="`source` must") as streaming:
+            list(stream_audio(path, block_seconds=0.1))
+        assert str(streaming.value).split(", got")[0] == str(loading.value).split(", got")[0]
+        assert repr(str(path)) in str(streaming.value)
+
+
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "OGG"])
+def test_a_stream_refuses_a_file_that_was_cut_before_it_gives_a_block(tmp_path, container):
+    path = tmp_path / "cut"
+    whole = encode(tone(440, 16_000, seconds=3), format=container, subtype=None)
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(ValueError, match=r"`source` must be a complete sound file, got .*, which was cut short"):
+        next(stream_audio(path, block_seconds=0.1))
+
+
+def test_a_stream_refuses_samples_that_are_not_finite(tmp_path):
+    samples = np.zeros(20_000)
+    samples[15_000] = np.nan
+    path = tmp_path / "nan.wav"
+    path.write_bytes(encode(samples, subtype="FLOAT"))
+    blocks = stream_audio(path, block_seconds=0.5)
+    assert len(next(blocks)) == 8_000
+    with pytest.raises(ValueError, match=r"`source` must hold finite samples, got '.*nan.wav' with 1 NaN or infinite"):
+        next(blocks)
+
+
+def test_a_stream_of_what_is_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="`source` must be an existing sound file"):
+        next(stream_audio(tmp_path / "gone.wav"))
+    with pytest.raises(IsADirectoryError, match="`source` must be a sound file, got the folder"):
+        next(stream_audio(tmp_path))
+
+
+def test_a_stream_of_a_file_that_cannot_be_read(wav, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(
+        PermissionError, match=r"`source` must be a file that can be read, got .* \(Permission denied\)"
+    ):
+        next(stream_audio(wav))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_stream_of_a_pipe(wav, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[wav.read_bytes()])
+    writer.start()
+    [waveform] = stream_audio(tmp_path / "pipe")
+    writer.join()
+    np.testing.assert_array_equal(waveform, load_audio(wav))
+
+
+def test_a_stream_at_a_sampling_rate_of_zero(wav):
+    with pytest.raises(ValueError, match=r"`sampling_rate` must be a positive number of Hz, got 0. Pass"):
+        next(stream_audio(wav, sampling_rate=0))
+
+
+def test_a_long_file_takes_the_memory_of_a_block(tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros((2_000_000, 2), dtype=np.int16), 44_100)
+    tracemalloc.start()  # counts the arrays of NumPy too
+    try:
+        for _ in stream_audio(path, block_seconds=1):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3_000_000  # the samples alone are 8,000,000 bytes

@@ -198,6 +198,8 @@ def test_speech_commands_split(tmp_path):
 
 # Errors
 
+CSV_ADVICE = "Save it in UTF-8, with a row for each file below"
+
 
 @pytest.mark.parametrize(
     ("kwargs", "message"),
@@ -238,6 +240,13 @@ def test_metadata_without_file_names(load, folder):
         load(eval_fold=1)
 
 
+def test_metadata_with_the_column_of_full_paths(load, folder):
+    write_folder(folder, ["a.wav,dog,1,x", "b.wav,cat,2,y"], header="file_name,label,fold,_path\n")
+    message = r"`_path` must be no column of '.*metadata.csv', got the columns \['file_name', .*'_path'\]\. Rename it"
+    with pytest.raises(ValueError, match=message):
+        load(eval_fold=1)
+
+
 def test_metadata_without_rows(load, folder):
     write_folder(folder, rows=[])
     with pytest.raises(ValueError, match=r"`data_dir` must hold at least one clip, got .*metadata.csv' without rows"):
@@ -245,22 +254,25 @@ def test_metadata_without_rows(load, folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "reason"),
+    ("name", "content", "reason", "advice"),
     [
-        ("metadata.csv", b"", "No columns to parse"),
-        ("metadata.csv", bytes(range(128, 256)) * 9, "utf-8"),
-        ("metadata.csv", "file_name,label,fold\na.wav,\u00e9,1\n".encode("latin-1"), "utf-8"),
-        ("metadata.csv", b"file_name,label,fold\na.wav,x,1\nb.wav,y,2,3,4\n", "Error tokenizing"),
-        ("metadata.jsonl", b'{"file_name": "a.wav", "lab', "JSON parse error"),
-        ("metadata.parquet", b"PAR1", "Parquet"),
+        ("metadata.csv", b"", "No columns to parse", CSV_ADVICE),
+        ("metadata.csv", bytes(range(128, 256)) * 9, "utf-8", CSV_ADVICE),
+        ("metadata.csv", "file_name,label,fold\na.wav,\u00e9,1\n".encode("latin-1"), "utf-8", CSV_ADVICE),
+        ("metadata.csv", b"file_name,label,fold\na.wav,x,1\nb.wav,y,2,3,4\n", "Error tokenizing", CSV_ADVICE),
+        (
+            "metadata.jsonl",
+            b'{"file_name": "a.wav", "lab',
+            "JSON parse error",
+            "Save it in UTF-8, with one JSON object",
+        ),
+        ("metadata.parquet", b"PAR1", "Parquet", "Copy it again if it was cut short, or write it with"),
     ],
 )
-def test_metadata_that_cannot_be_read(load, folder, name, content, reason):
+def test_metadata_that_cannot_be_read(load, folder, name, content, reason, advice):
     (folder / "metadata.csv").unlink()
     (folder / name).write_bytes(content)
-    message = (
-        rf"`data_dir` must hold a metadata file that can be read, got '.*{name}' \(.*{reason}.*\)\. Save it in UTF-8"
-    )
+    message = rf"`data_dir` must hold a metadata file that can be read, got '.*{name}' \(.*{reason}.*\)\. {advice}"
     with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
         load(eval_fold=1)
 

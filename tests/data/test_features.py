@@ -6,6 +6,7 @@ import torch
 from datasets import ClassLabel, Dataset
 from transformers import ASTFeatureExtractor, default_data_collator
 
+from fastast_hf.data import features as features_module
 from fastast_hf.data.audio import load_audio
 from fastast_hf.data.datasets import load_audio_dataset
 from fastast_hf.data.features import extract_features
@@ -89,6 +90,14 @@ def test_a_rerun_reads_the_cache(load, folder):
     assert count_clips(load) == 3
 
 
+def test_features_of_an_older_version_are_computed_again(load, monkeypatch):
+    assert count_clips(load) == 3
+    monkeypatch.setattr(features_module, "FEATURES_VERSION", features_module.FEATURES_VERSION + 1)
+    assert count_clips(load) == 3
+    monkeypatch.undo()
+    assert count_clips(load) == 0
+
+
 def test_the_fingerprint_is_the_same_in_another_process(load, folder, tmp_path, feature_extractor):
     code = (
         "from transformers import ASTFeatureExtractor\n"
@@ -153,3 +162,35 @@ def test_a_sound_without_a_name_is_counted(folder, feature_extractor):
         extract_features(dataset, feature_extractor)
     with pytest.raises(ValueError, match=r"got the sound in row 3 \("):
         extract_features(dataset.select([0, 2, 0, 1]), feature_extractor, batch_size=2)
+
+
+def sounds_as_they_are(*sounds):
+    return Dataset.from_dict({"audio": sounds, "label": [0] * len(sounds)}).cast_column(
+        "label", ClassLabel(names=["x"])
+    )
+
+
+def test_a_sound_without_a_path_key(load, folder, feature_extractor):
+    data = (folder / "a.wav").read_bytes()
+    features = extract_features(sounds_as_they_are({"bytes": data}), feature_extractor)
+    expected = extract_features(load(eval_fold=1)["eval"], feature_extractor)
+    torch.testing.assert_close(features["input_values"][:], expected["input_values"][:1], rtol=0, atol=0)
+    with pytest.raises(ValueError, match=r"`source` must be a .* got the sound in row 1 \("):
+        extract_features(sounds_as_they_are({"bytes": data}, {"bytes": b"not a sound"}), feature_extractor)
+
+
+@pytest.mark.parametrize("nothing", [None, {"bytes": None}, {"bytes": None, "path": None}])
+def test_a_row_without_a_sound_is_counted(folder, feature_extractor, nothing):
+    sounds = sounds_as_they_are({"bytes": (folder / "a.wav").read_bytes()}, nothing)
+    with pytest.raises(ValueError, match=r"`audio` must hold a sound in every row, got none in row 1\. Leave the row"):
+        extract_features(sounds, feature_extractor)
+
+
+@pytest.mark.parametrize("name", ["input_values", "labels"])
+def test_a_column_that_is_called_as_the_features_are(load, feature_extractor, name):
+    part = load(eval_fold=1)["eval"]
+    message = (
+        rf"`dataset` must have no column `{name}`, .*, got the columns \['audio', .*'{name}'\]\. Rename or remove"
+    )
+    with pytest.raises(ValueError, match=message):
+        extract_features(part.add_column(name, [0] * len(part)), feature_extractor)

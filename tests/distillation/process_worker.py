@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import nn
-from transformers import TrainerCallback
+from transformers import EvalPrediction, TrainerCallback
 
 from fastast_hf.distillation import (
     CMKDTrainer,
@@ -46,7 +46,19 @@ EVALUATIONS = {
 }
 """Numbers of clips, in batches of two in each process, and their kind of labels."""
 
+CONVOLUTIONS_JUDGED_ON = 8
+"""Clips that the network with running statistics is evaluated on."""
+
 METRICS = ("loss", "accuracy", "map", "d_prime")
+
+
+class EvaluateOnce(TrainerCallback):
+    """Evaluate after the third step, not after the last as the Trainer would too; keep what each process has until then."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        if state.global_step == 3:
+            control.should_evaluate = True
+            self.state = {name: value.clone() for name, value in getattr(model, "module", model).state_dict().items()}
 
 
 class Witness(TrainerCallback):
@@ -133,11 +145,45 @@ def train(folder: Path, num_processes: int, *, problem_type: str = SINGLE, **cha
 
 
 def train_convolutions(folder: Path) -> dict[str, Any]:
-    """Train a network with running statistics, as a run trains its teacher."""
-    settings = arguments(folder, distillation_weight=0.0, per_device_train_batch_size=4)
-    trainer = CMKDTrainer(new_teacher(), settings, train_dataset=clips(24))
+    """Train a network with running statistics, as a run trains its teacher, and evaluate it before the last step."""
+    once, predictions = EvaluateOnce(), []
+
+    def keep(prediction: EvalPrediction) -> dict[str, float]:
+        predictions.append(prediction.predictions)
+        return compute_metrics(SINGLE)(prediction)
+
+    model = new_teacher()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.9  # the last batch is nearly all that counts: else three steps would hardly show
+    trainer = CMKDTrainer(
+        model,
+        arguments(folder, distillation_weight=0.0, per_device_train_batch_size=4, per_device_eval_batch_size=2),
+        train_dataset=clips(24),
+        eval_dataset=clips(CONVOLUTIONS_JUDGED_ON),
+        compute_metrics=keep,
+        callbacks=[once],
+    )
     trainer.train()
-    return {"weights": dict(trainer.model.state_dict())}
+    (logged,) = (entry for entry in trainer.state.log_history if "eval_loss" in entry)
+    (logits,) = predictions
+    return {
+        "weights": dict(trainer.model.state_dict()),
+        "before evaluation": once.state,
+        "logits": logits,
+        "metrics": {name: logged[f"eval_{name}"] for name in METRICS if f"eval_{name}" in logged},
+    }
+
+
+def evaluate_convolutions(folder: Path, state: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Evaluate the network with running statistics as it was at some moment of its training."""
+    model = new_teacher()
+    model.load_state_dict(state)
+    settings = arguments(folder, per_device_eval_batch_size=2)
+    trainer = CMKDTrainer(model, settings, compute_metrics=compute_metrics(SINGLE))
+    logits, _, metrics = trainer.predict(clips(CONVOLUTIONS_JUDGED_ON))
+    told = {name.removeprefix("test_"): value for name, value in metrics.items()}
+    return {"logits": logits, "metrics": {name: told[name] for name in METRICS if name in told}}
 
 
 def evaluate(folder: Path, number: int, problem_type: str) -> dict[str, Any]:
@@ -202,6 +248,7 @@ def main(folder: Path) -> None:
     train_with_everything(folder / "resumed", stop_after=4)
     saw["resumed"] = train_with_everything(folder / "resumed", resume=str(folder / "resumed" / "checkpoint-4"))
     saw |= {"pid": os.getpid(), "num_processes": torch.distributed.get_world_size()}
+    saw["backend"] = torch.distributed.get_backend()
     torch.save(saw, folder / f"rank_{torch.distributed.get_rank()}.pt")
 
 

@@ -46,6 +46,7 @@ def test_two_processes_ran(both):
     _, saw = both
     assert [one["num_processes"] for one in saw] == [2, 2]
     assert len({os.getpid(), *(one["pid"] for one in saw)}) == 3
+    assert [one["backend"] for one in saw] == ["gloo", "gloo"]
     assert {one["undisturbed"]["student"] for one in saw} == {"DistributedDataParallel"}
 
 
@@ -67,6 +68,20 @@ def test_two_processes_learn_as_one_on_the_same_global_batch(both, tmp_path, tra
 def test_a_trained_teacher_is_the_same_in_both_processes(both):
     first, second = (saw["convolutions"]["weights"] for saw in both[1])
     assert largest_difference(first, second) == 0, "its running statistics too"
+
+
+def test_an_evaluation_in_a_training_judges_the_first_process_s_statistics(both, tmp_path):
+    first, second = (saw["convolutions"] for saw in both[1])
+    own = [saw["before evaluation"] for saw in (first, second)]
+    weights = [name for name, _ in worker.new_teacher().named_parameters()]
+    assert largest_difference(*({name: state[name] for name in weights} for state in own)) == 0
+    assert largest_difference(*own) > 1000 * ROUNDING, "each has counted its own clips in the last step"
+    alone, other = (worker.evaluate_convolutions(tmp_path, state) for state in own)
+    assert np.abs(alone["logits"] - other["logits"]).max() > 10 * ROUNDING, "it matters whose they are"
+    assert alone["metrics"].keys() == {"loss", "accuracy", "map", "d_prime"}
+    for one in (first, second):
+        np.testing.assert_allclose(one["logits"], alone["logits"], rtol=0, atol=ROUNDING)
+        assert one["metrics"] == pytest.approx(alone["metrics"], abs=ROUNDING)
 
 
 @pytest.mark.parametrize("evaluation", worker.EVALUATIONS)

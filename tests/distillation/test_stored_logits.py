@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import ClassLabel, Dataset, Value
 from transformers import ASTFeatureExtractor
 
 from fastast_hf.data import extract_features, load_audio_dataset
@@ -14,6 +14,7 @@ from tests.distillation.test_trainer import NUM_FRAMES, NUM_MEL_BINS, arguments,
 
 NAMES = ["cat", "dog", "owl"]
 NUM_CLIPS = 9
+ROW = [0.0, 1.0, 2.0]
 
 
 def clips(names, **columns):
@@ -88,6 +89,18 @@ def test_logits_are_the_teacher_s_by_name(features, batch_size):
     assert stored["file_name"][:] == features["file_name"][:]
     for index, label in enumerate(NAMES):
         torch.testing.assert_close(torch.tensor(stored[label][:]), expected[:, index])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_half_precision_teacher(features, dtype):
+    teacher = convolutional_teacher().to(dtype).eval()
+    stored = compute_teacher_logits(teacher, features, batch_size=8)
+    with torch.no_grad():
+        expected = teacher(features["input_values"][:].to(dtype)).logits
+    for index, label in enumerate(NAMES):
+        assert stored.features[label] == Value("float32")
+        assert torch.equal(torch.tensor(stored[label][:]).to(dtype), expected[:, index])
+    assert next(teacher.parameters()).dtype == dtype
 
 
 def test_joining_equals_its_twin():
@@ -171,9 +184,59 @@ def test_clips_without_names(features):
         add_teacher_logits(features, table(["a"], [[1, 2, 3]]).remove_columns("file_name"), NAMES)
 
 
-# What a trainer checks before it trains
+@pytest.mark.parametrize("bad", [0, 2])
+def test_a_clip_whose_name_is_missing(features, bad):
+    names = ["a", "b", "c"]
+    names[bad] = None
+    message = rf"`file_name` must be set for every clip, got none in row {bad} of "
+    unnamed = features.select(range(3)).remove_columns("file_name").add_column("file_name", names)
+    with pytest.raises(ValueError, match=message + r"`dataset`\. Fill it in"):
+        compute_teacher_logits(convolutional_teacher(), unnamed)
+    with pytest.raises(ValueError, match=message + r"`dataset`\. Fill it in"):
+        add_teacher_logits(unnamed, table(["a"], [ROW]), NAMES)
+    with pytest.raises(ValueError, match=message + r"`logits`\. Fill it in"):
+        add_teacher_logits(clips(["a"]), table(names, [ROW] * 3), NAMES)
 
-ROW = [0.0, 1.0, 2.0]
+
+def test_a_data_set_without_clips(features):
+    message = r"`dataset` must hold at least one clip, got none\. Choose another part"
+    with pytest.raises(ValueError, match=message):
+        compute_teacher_logits(convolutional_teacher(), features.select([]))
+    with pytest.raises(ValueError, match=message):
+        add_teacher_logits(features.select([]), table(["a"], [ROW]), NAMES)
+
+
+def test_logits_are_added_once():
+    stored = table(["a"], [ROW])
+    joined = add_teacher_logits(clips(["a"]), stored, NAMES)
+    message = (
+        r"`dataset` must have no column `teacher_logits` yet, got the columns \['file_name', .*\]\. Remove it first"
+    )
+    with pytest.raises(ValueError, match=message):
+        add_teacher_logits(joined, stored, NAMES)
+    assert add_teacher_logits(joined.remove_columns("teacher_logits"), stored, NAMES)[:] == joined[:]
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [(["1.5", "2"], r"Value\('string'\)"), ([True, False], r"Value\('bool'\)"), ([[1.0], [2.0]], r"List\(.*\)")],
+)
+def test_logits_that_are_not_numbers(column, told):
+    stored = clips(["a", "b"], cat=[0, 1], dog=column, owl=[0.0, 1.0])
+    message = (
+        rf"`logits` must have numbers in its columns, got {told} in the column 'dog'\. Cast it with `cast_column`"
+    )
+    with pytest.raises(ValueError, match=message):
+        add_teacher_logits(clips(["a"]), stored, NAMES)
+
+
+def test_class_ids_are_no_logits():
+    stored = table(["a"], [ROW]).cast_column("cat", Value("int64")).cast_column("cat", ClassLabel(names=["x"]))
+    with pytest.raises(ValueError, match=r"got ClassLabel\(.*\) in the column 'cat'\. Cast it"):
+        add_teacher_logits(clips(["a"]), stored, NAMES)
+
+
+# What a trainer checks before it trains
 
 
 @pytest.mark.parametrize(
@@ -219,3 +282,34 @@ def test_a_bad_row_fails_before_any_step(tmp_path, features, row, bad):
 
 def test_other_kinds_of_data_sets_are_not_read_through():
     check_teacher_logits([{"teacher_logits": None}], 3)
+
+
+def fail(batch):
+    raise AssertionError("a transform is not run for this")
+
+
+def test_a_transform_that_adds_logits_is_not_read_through():
+    check_teacher_logits(clips(["a"]).with_transform(fail), 3)
+
+
+def test_stored_logits_under_a_transform_are_checked_as_they_are_stored():
+    named = clips(["a", "b"], teacher_logits=[ROW, ROW[:2]]).with_transform(fail)
+    with pytest.raises(ValueError, match=r"got an array of shape \(2,\) for 'b' in row 1"):
+        check_teacher_logits(named, 3)
+
+
+def test_logits_of_a_transform_train_as_stored_ones(tmp_path, features):
+    teacher = convolutional_teacher()
+    joined = add_teacher_logits(features, compute_teacher_logits(teacher, features), NAMES).remove_columns("file_name")
+
+    def transform(batch):
+        tensors = {name: torch.tensor(batch[name]) for name in ("input_values", "labels")}
+        return tensors | {"teacher_logits": logits_of(teacher, tensors)}
+
+    losses = []
+    for dataset in (joined, features.with_transform(transform)):
+        settings = arguments(tmp_path, max_steps=1, remove_unused_columns=False)
+        trainer = CMKDTrainer(student(), settings, train_dataset=dataset)
+        trainer.train()
+        losses.append(trainer.state.log_history[0]["distillation_loss"])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)

@@ -16,13 +16,20 @@ from fastast_hf.distillation import EfficientATConfig
 from tests.conftest import tiny_ast, tiny_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TIMEOUT = 300  # seconds that a command may take: far more than any needs
 
 
 def run(*command, cwd):
     """Run a command without the network; give what it printed."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(cwd / "hf_home"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -34,8 +41,11 @@ def test_help_explains_every_argument(program, tmp_path):
     assert "usage:" in text
 
 
+TWO_PROCESSES = ("--multi_gpu", "--num_processes", "2", "--main_process_port", "0")
+
+
 # `--cpu` starts one process whatever number follows; `--multi_gpu` starts them, and `--use_cpu` keeps them off the GPUs
-@pytest.mark.parametrize("launch", [("--cpu",), ("--multi_gpu", "--num_processes", "2")], ids=["one", "two"])
+@pytest.mark.parametrize("launch", [("--cpu",), TWO_PROCESSES], ids=["one", "two"])
 def test_distill_through_accelerate_launch(launch, tmp_path):
     make_synthetic_dataset(tmp_path / "sounds", clips_per_class=5, seconds=0.64)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
@@ -55,7 +65,7 @@ def test_distill_through_accelerate_launch(launch, tmp_path):
     folder = tmp_path / "runs" / "tiny"
     results = json.loads((folder / "results.json").read_text())
     assert results["command"].startswith("distill.py --data_dir sounds --split_column split")
-    processes = 2 if "2" in launch else 1
+    processes = 2 if launch == TWO_PROCESSES else 1
     assert results["training"]["num_processes"] == processes
     states = {path.name for path in folder.glob("checkpoint-*/rng_state*")}
     assert states == ({"rng_state_0.pth", "rng_state_1.pth"} if processes == 2 else {"rng_state.pth"})

@@ -20,7 +20,7 @@ WORKER = Path(__file__).with_name("process_worker.py")
 TWO_PROCESSES = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0")
 
 
-class Workplace(NamedTuple):
+class RunFolder(NamedTuple):
     """A folder in which one command is started again and again, in one process or in two."""
 
     folder: Path
@@ -70,32 +70,32 @@ class Workplace(NamedTuple):
         return load_file(self.folder / model / "model.safetensors")
 
 
-def new_workplace(folder: Path, sounds: Path, num_processes: int) -> Workplace:
+def new_run_folder(folder: Path, sounds: Path, num_processes: int) -> RunFolder:
     dropout = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
     FastASTConfig(**SIZES, **dropout, max_length=64, num_mel_bins=MELS).save_pretrained(folder / "student")
     EfficientATConfig(width_multiplier=0.1).save_pretrained(folder / "teacher")
-    return Workplace(folder, sounds, num_processes)
+    return RunFolder(folder, sounds, num_processes)
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Workplace:
+def alone(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> RunFolder:
     """Where one process has run undisturbed."""
-    workplace = new_workplace(tmp_path_factory.mktemp("alone"), sounds, num_processes=1)
-    workplace.start("undisturbed")
-    return workplace
+    run_folder = new_run_folder(tmp_path_factory.mktemp("alone"), sounds, num_processes=1)
+    run_folder.start("undisturbed")
+    return run_folder
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> tuple[Workplace, list[dict[str, Any]]]:
+def together(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> tuple[RunFolder, list[dict[str, Any]]]:
     """Where two processes have run undisturbed, and what they report."""
-    workplace = new_workplace(tmp_path_factory.mktemp("together"), sounds, num_processes=2)
-    return workplace, workplace.start("undisturbed")
+    run_folder = new_run_folder(tmp_path_factory.mktemp("together"), sounds, num_processes=2)
+    return run_folder, run_folder.start("undisturbed")
 
 
-def assert_same_weights(workplace: Workplace, first: str, second: str) -> None:
+def assert_same_weights(run_folder: RunFolder, first: str, second: str) -> None:
     """Compare bit by bit: the same operations on the same numbers in the same order."""
     for model in (".", "_teacher"):
-        expected, weights = workplace.weights(f"{first}/{model}"), workplace.weights(f"{second}/{model}")
+        expected, weights = run_folder.weights(f"{first}/{model}"), run_folder.weights(f"{second}/{model}")
         assert weights.keys() == expected.keys()
         assert not [name for name in expected if not torch.equal(weights[name], expected[name])], model
 
@@ -109,23 +109,23 @@ def trainings(report: dict[str, Any]) -> list[tuple[str, str | None]]:
 
 
 def test_two_processes_share_every_training(together):
-    workplace, reports = together
+    run_folder, reports = together
     assert len({os.getpid(), *(report["pid"] for report in reports)}) == 3
     for report in reports:
         assert trainings(report) == [("_teacher", None), ("undisturbed", None)]
         assert [training["num_processes"] for training in report["trainings"]] == [2, 2]
-    results = json.loads((workplace.folder / "undisturbed" / "results.json").read_text())
+    results = json.loads((run_folder.folder / "undisturbed" / "results.json").read_text())
     assert results["training"]["num_processes"] == 2
 
 
 def test_both_processes_learn_from_the_same_teacher(together):
-    workplace, reports = together
+    run_folder, reports = together
     (kind, digest), *others = [report["trainings"][1]["teacher"] for report in reports]
     assert kind == "EfficientATForAudioClassification", "and no wrapper of several processes"
     assert others == [[kind, digest]]
-    student = workplace.weights("undisturbed").keys()
-    assert workplace.weights("undisturbed/checkpoint-10").keys() == student
-    assert not student & workplace.weights("undisturbed/_teacher").keys()
+    student = run_folder.weights("undisturbed").keys()
+    assert run_folder.weights("undisturbed/checkpoint-10").keys() == student
+    assert not student & run_folder.weights("undisturbed/_teacher").keys()
 
 
 def test_the_first_process_alone_computes_features_measures_and_pushes(together):
@@ -138,29 +138,29 @@ def test_the_first_process_alone_computes_features_measures_and_pushes(together)
 
 
 def test_the_first_process_alone_writes(together):
-    workplace, reports = together
+    run_folder, reports = together
     first, second = (
-        {path for path in report["written"] if path.startswith(str(workplace.folder)) and not path.endswith(".lock")}
+        {path for path in report["written"] if path.startswith(str(run_folder.folder)) and not path.endswith(".lock")}
         for report in reports
     )
     assert not first & second
     assert {Path(path).name for path in second} == {"rng_state_1.pth"}
     assert {Path(path).parent.name.rstrip("0123456789") for path in second} == {"checkpoint-"}
-    assert not [path for path in reports[1]["removed"] if path.startswith(str(workplace.folder))]
+    assert not [path for path in reports[1]["removed"] if path.startswith(str(run_folder.folder))]
     # What nobody is seen to write would show that the processes are watched badly; a folder may come by renaming it.
-    for path in (path for run in ("undisturbed", "cache") for path in (workplace.folder / run).rglob("*")):
+    for path in (path for run in ("undisturbed", "cache") for path in (run_folder.folder / run).rglob("*")):
         if path.is_file() and path.suffix != ".lock":
             assert (first | second) & {str(path), *map(str, path.parents)}, path
 
 
 def test_two_processes_go_on_after_one_is_killed_while_it_saves(together):
-    workplace, _ = together
-    workplace.start("killed", kill={"rank": 1, "model": "killed", "step": 6, "before": "_save_rng_state"})
-    assert workplace.names("killed/checkpoint-*") == ["checkpoint-3", "checkpoint-6"], "the whole one is still there"
-    assert not workplace.names("killed/checkpoint-6/trainer_state.json")
-    for report in workplace.start("killed"):
+    run_folder, _ = together
+    run_folder.start("killed", kill={"rank": 1, "model": "killed", "step": 6, "before": "_save_rng_state"})
+    assert run_folder.names("killed/checkpoint-*") == ["checkpoint-3", "checkpoint-6"], "the whole one is still there"
+    assert not run_folder.names("killed/checkpoint-6/trainer_state.json")
+    for report in run_folder.start("killed"):
         assert trainings(report) == [("killed", "checkpoint-3")], "the teacher has learnt already"
-    assert_same_weights(workplace, "undisturbed", "killed")
+    assert_same_weights(run_folder, "undisturbed", "killed")
 
 
 # --- One process ----------------------------------------------------------------------------------------------------

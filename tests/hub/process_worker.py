@@ -1,12 +1,14 @@
 """What `test_pushing.py` pushes, in processes whose Hub is the loopback Hub.
 
 `python -m tests.hub.process_worker models FOLDER` leaves its findings in FOLDER; so does `trainings`, and then trains and
-pushes until somebody ends the process.
+pushes until somebody ends the process, or goes away.
 """
 
 import json
 import logging
+import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from tests.without_package import waveform
 
 MERGE_RATIO = 0.25
 STRATEGIES = ("every_save", "checkpoint", "end")
+SLOW = "slow"  # a repository whose Hub takes its time
 
 
 def feature_extractor() -> FastASTFeatureExtractor:
@@ -75,7 +78,7 @@ def trainer(folder: Path, name: str, **changes: Any) -> CMKDTrainer:
     columns = {"input_values": tiny_input(8).tolist(), "labels": [index % 5 for index in range(8)]}
     settings = {
         **{"push_to_hub": True, "hub_model_id": name, "hub_strategy": "every_save", "hub_token": TOKEN},
-        "hub_always_push": True,  # a save is pushed even if the last one is still on its way
+        "hub_always_push": True,  # every save is pushed: a step waits for the push of the one before
         **{"max_steps": 2, "save_strategy": "steps", "save_steps": 1, "per_device_train_batch_size": 4},
         **{"distillation_weight": 0.0, "use_cpu": True, "dataloader_pin_memory": False, "disable_tqdm": True},
     }
@@ -98,19 +101,27 @@ def push_trainings(folder: Path) -> dict[str, Any]:
         training.train()
         training.push_to_hub(tags=["birds"])
     assert logged == [], logged
+    trainer(folder, SLOW, hub_strategy="checkpoint", max_steps=3).train()
     trainer(folder, "refused").train()
     wrong = error_of(lambda: trainer(folder, "nothing", hub_token="hf_wrong"))
     return {"logged": logged, "told": {"wrong token": wrong}}
 
 
-def train_for_ever(folder: Path) -> None:
-    """Train, save and push until somebody ends the process."""
-    trainer(folder, "killed", max_steps=10**9, hub_always_push=False, save_total_limit=1).train()
+def train_until_killed(folder: Path) -> None:
+    """Train, save and push for longer than any test waits."""
+    trainer(folder, "killed", max_steps=10_000, hub_always_push=False, save_total_limit=1).train()
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, and with it the other end of our standard input."""
+    sys.stdin.read()
+    os._exit(1)
 
 
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     what, where = sys.argv[1], Path(sys.argv[2])
     findings = {"models": push_models, "trainings": push_trainings}[what](where)
     (where / f"{what}.json").write_text(json.dumps(findings))
     if what == "trainings":
-        train_for_ever(where)
+        train_until_killed(where)

@@ -70,6 +70,14 @@ def test_a_hub_that_does_not_answer(hub, tmp_path, fault):
     assert license_of("you/model") == "mit"
 
 
+def test_an_answer_that_is_no_json(hub, tmp_path):
+    publish(hub, tmp_path / "model", "you/model", "mit")
+    page = b"<html><body>Sign in to the network first</body></html>"
+    hub.fail("GET", "/api/models/", status=200, body=page, headers={"Content-Type": "text/html"})
+    assert license_of("you/model") is None
+    assert license_of("you/model") == "mit"
+
+
 def test_nobody_is_asked_for_a_folder_or_offline(hub, monkeypatch):
     assert license_of("/srv/model") is None
     assert license_of(None) is None

@@ -122,6 +122,13 @@ def test_padding_to_the_longest_in_numpy(return_tensors):
     assert np.shape(features["input_values"]) == (2, 24, 32)
 
 
+def test_the_padding_is_a_keyword_while_loading(tmp_path):
+    ASTFeatureExtractor(num_mel_bins=36, max_length=96).save_pretrained(tmp_path)
+    assert FastASTFeatureExtractor.from_pretrained(tmp_path).padding == "max_length"
+    extractor = FastASTFeatureExtractor.from_pretrained(tmp_path, padding="longest", max_length=50)
+    assert (extractor.padding, extractor.max_length, extractor.num_mel_bins) == ("longest", 50, 36)
+
+
 def test_the_padding_travels_with_the_settings(tmp_path):
     small(padding="longest").save_pretrained(tmp_path)
     assert FastASTFeatureExtractor.from_pretrained(tmp_path).padding == "longest"
