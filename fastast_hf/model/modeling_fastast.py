@@ -301,7 +301,7 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
 
         # Until the first merge all sizes are one: AST's own mask, mostly None, keeps the fast kernel and AST's last bit.
         layer_mask = None
-        if True:
+        if attention_mask is not None or self.config._attn_implementation not in _ATTENTION_WITH_BIAS:
             # Without a mask it gives those None as well, but under torch.export tokens x tokens zeros.
             layer_mask = create_bidirectional_mask(
                 config=self.config, inputs_embeds=hidden_states, attention_mask=attention_mask
@@ -467,7 +467,6 @@ class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassificatio
             token_sources=outputs.token_sources,
             token_sizes=outputs.token_sizes,
         )
-
 
     def _upload_modified_files(self, working_dir: Any, *args: Any, **kwargs: Any) -> Any:
         """Say in the card that `push_to_hub` drafts what the model is for; a task that somebody wrote there stays."""

@@ -98,10 +98,10 @@ def clips(number: int, problem_type: str = SINGLE, *, alike: bool = False) -> Da
     return Dataset.from_dict(columns).with_format("torch")
 
 
-def new_teacher() -> EfficientATForAudioClassification:
+def new_teacher(**fields: Any) -> EfficientATForAudioClassification:
     """Make a teacher with an opinion."""
     torch.manual_seed(1)
-    teacher = EfficientATForAudioClassification(EfficientATConfig(width_multiplier=0.1, **LABELS))
+    teacher = EfficientATForAudioClassification(EfficientATConfig(width_multiplier=0.1, **LABELS, **fields))
     nn.init.normal_(teacher.classifier[-1].bias)
     return teacher
 
@@ -152,12 +152,10 @@ def train_convolutions(folder: Path) -> dict[str, Any]:
         predictions.append(prediction.predictions)
         return compute_metrics(SINGLE)(prediction)
 
-    model = new_teacher()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.9  # the last batch is nearly all that counts: else three steps would hardly show
     trainer = CMKDTrainer(
-        model,
+        new_teacher(
+            batch_norm_momentum=0.9
+        ),  # the last batch is nearly all that counts: else three steps would hardly show
         arguments(folder, distillation_weight=0.0, per_device_train_batch_size=4, per_device_eval_batch_size=2),
         train_dataset=clips(24),
         eval_dataset=clips(CONVOLUTIONS_JUDGED_ON),

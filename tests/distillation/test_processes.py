@@ -78,7 +78,7 @@ def test_an_evaluation_in_a_training_judges_the_first_process_s_statistics(both,
     assert largest_difference(*own) > 1000 * ROUNDING, "each has counted its own clips in the last step"
     alone, other = (worker.evaluate_convolutions(tmp_path, state) for state in own)
     assert np.abs(alone["logits"] - other["logits"]).max() > 10 * ROUNDING, "it matters whose they are"
-    assert alone["metrics"].keys() == {"loss", "accuracy", "map", "d_prime"}
+    assert {"loss", "accuracy"} <= alone["metrics"].keys()
     for one in (first, second):
         np.testing.assert_allclose(one["logits"], alone["logits"], rtol=0, atol=ROUNDING)
         assert one["metrics"] == pytest.approx(alone["metrics"], abs=ROUNDING)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Value
+from torch import nn
 from transformers import ASTFeatureExtractor
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from fastast_hf.data import extract_features, load_audio_dataset
 from fastast_hf.distillation import CMKDTrainer, add_teacher_logits, compute_teacher_logits
@@ -91,9 +93,21 @@ def test_logits_are_the_teacher_s_by_name(features, batch_size):
         torch.testing.assert_close(torch.tensor(stored[label][:]), expected[:, index])
 
 
+class PlainTeacher(nn.Module):
+    """Takes its own dtype only, as most models do; EfficientAT casts its input itself."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.project = nn.Linear(NUM_MEL_BINS, len(NAMES))
+
+    def forward(self, input_values):
+        return SequenceClassifierOutput(logits=self.project(input_values).mean(1))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_half_precision_teacher(features, dtype):
-    teacher = convolutional_teacher().to(dtype).eval()
+    teacher = PlainTeacher(convolutional_teacher().config).to(dtype).eval()
     stored = compute_teacher_logits(teacher, features, batch_size=8)
     with torch.no_grad():
         expected = teacher(features["input_values"][:].to(dtype)).logits

@@ -35,7 +35,7 @@ def run(*command, cwd):
     return done.stdout
 
 
-@pytest.mark.parametrize("program", ["distill.py", "benchmark.py", "load_saved_model.py"])
+@pytest.mark.parametrize("program", ["distill.py", "benchmark.py", "file_to_label.py", "load_saved_model.py"])
 def test_help_explains_every_argument(program, tmp_path):
     text = run(sys.executable, EXAMPLES / program, "--help", cwd=tmp_path)
     assert "usage:" in text
