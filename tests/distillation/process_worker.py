@@ -153,9 +153,8 @@ def train_convolutions(folder: Path) -> dict[str, Any]:
         return compute_metrics(SINGLE)(prediction)
 
     trainer = CMKDTrainer(
-        new_teacher(
-            batch_norm_momentum=0.9
-        ),  # the last batch is nearly all that counts: else three steps would hardly show
+        # The last batch is nearly all that counts: else three steps would hardly show in what it answers.
+        new_teacher(batch_norm_momentum=0.9),
         arguments(folder, distillation_weight=0.0, per_device_train_batch_size=4, per_device_eval_batch_size=2),
         train_dataset=clips(24),
         eval_dataset=clips(CONVOLUTIONS_JUDGED_ON),
