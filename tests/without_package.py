@@ -16,8 +16,8 @@ from tests.conftest import tiny_input
 MODEL_ROOM = Path(fastast_hf.model.__file__).parent
 CODE = sorted(path.name for path in MODEL_ROOM.glob("*.py") if path.name != "__init__.py")
 
-PRELUDE = """
-import logging, sys
+BLOCK_THE_PACKAGE = """
+import sys
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
@@ -25,6 +25,10 @@ class Blocked:
             raise ImportError("fastast_hf is not here")
 
 sys.meta_path.insert(0, Blocked())
+"""
+
+PRELUDE = """
+import logging
 
 class Complain(logging.Handler):
     def emit(self, record):
@@ -65,7 +69,7 @@ def run_without_the_package(
     if environment is None:
         environment = {**os.environ, "HF_HOME": str(work / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code, str(folder), str(work)],
+        [sys.executable, "-c", BLOCK_THE_PACKAGE + PRELUDE + code, str(folder), str(work)],
         env={name: value for name, value in environment.items() if name != "HF_MODULES_CACHE"},
         cwd=work,
         capture_output=True,

@@ -14,21 +14,10 @@ from fastast_hf import FastASTFeatureExtractor
 from fastast_hf.data.audio import load_audio
 from fastast_hf.model.log_mel import count_frames
 from tests.conftest import ESC10, requires_shared, tiny_config, tiny_model
+from tests.model.test_waveforms import extract, noise, small
 
 # Stock AST with 128 mel bins has an empty lowest filter; its numpy front end says so.
 pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter")
-
-
-def noise(num_samples=16_000):
-    return np.random.default_rng(0).normal(size=num_samples).astype(np.float32) * 0.1
-
-
-def small(**fields):
-    return FastASTFeatureExtractor(num_mel_bins=32, max_length=24, **fields)
-
-
-def extract(raw_speech):
-    return small()(raw_speech, sampling_rate=16_000, return_tensors="np").input_values
 
 
 @pytest.mark.parametrize("num_samples", [4000, 16_000, 200_000])

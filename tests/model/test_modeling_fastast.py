@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import ASTConfig, ASTForAudioClassification, ASTModel, PreTrainedModel
 
 from fastast_hf import FastASTConfig, FastASTForAudioClassification, FastASTModel
+from fastast_hf.model.merge_schedule import plan_merges
 from tests.conftest import TINY, randomize, tiny_ast, tiny_config, tiny_input, tiny_model
 from tests.model.test_token_merging import naive_matching, naive_merge, naive_source_map
 
@@ -43,13 +44,19 @@ def time_mask(frames_kept, batch_size=2):
     return mask.expand(batch_size, -1)
 
 
-def naive_forward(model, input_values):
-    """Classify one clip, (frames, mels), as the paper's text does it: logits, token sources and token sizes."""
-    base, heads = model.base_model, model.config.num_attention_heads
-    x = base.embeddings(input_values[None])[0]  # (N, D)
-    sizes = torch.ones(len(x))
+def naive_forward(model, tokens):
+    """Classify one clip from its embeddings (N, D), as the paper's text does it: logits, token sources and token sizes."""
+    base, config = model.base_model, model.config
+    heads = config.num_attention_heads
+    schedule = plan_merges(
+        len(tokens) - SPECIAL,
+        config.num_hidden_layers,
+        merge_ratio=config.merge_ratio,
+        tokens_merged_per_layer=config.tokens_merged_per_layer,
+    )
+    x, sizes = tokens, torch.ones(len(tokens))
     sources = torch.arange(SPECIAL, len(x))
-    for layer, merged in zip(base.layers, model.config.merge_schedule().tokens_merged, strict=True):
+    for layer, merged in zip(base.layers, schedule.tokens_merged, strict=True):
         attention, normed = layer.attention, layer.layernorm_before(x)
         q, k, v = (
             projection(normed).unflatten(-1, (heads, -1)).transpose(0, 1)  # (H, N, C)
@@ -58,7 +65,7 @@ def naive_forward(model, input_values):
         out = []
         for head in range(heads):
             scores = q[head] @ k[head].T / q.shape[-1] ** 0.5
-            weights = sizes * scores.exp() if model.config.proportional_attention else scores.exp()
+            weights = sizes * scores.exp() if config.proportional_attention else scores.exp()
             out.append(weights / weights.sum(-1, keepdim=True) @ v[head])
         x = x + attention.o_proj(torch.cat(out, dim=-1))
         matching = naive_matching(k, merged)
@@ -82,7 +89,7 @@ def test_the_model_equals_the_naive_twin(schedule, proportional, attention):
     with torch.no_grad():
         output = model(x, output_token_sources=True)
         for clip in range(3):
-            logits, sources, sizes = naive_forward(model, x[clip])
+            logits, sources, sizes = naive_forward(model, model.base_model.embeddings(x[clip : clip + 1])[0])
             torch.testing.assert_close(output.logits[clip], logits, rtol=1e-4, atol=1e-4)
             assert torch.equal(output.token_sources[clip], sources)
             assert torch.equal(output.token_sizes[clip], sizes)

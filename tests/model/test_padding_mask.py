@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from fastast_hf import FastASTModel
-from fastast_hf.model.merge_schedule import plan_merges
 from tests.conftest import tiny_input, tiny_model
-from tests.model.test_token_merging import naive_matching, naive_merge
+from tests.model.test_modeling_fastast import naive_forward
 
 SPECIAL = 2
 PATCHES = 27
@@ -58,40 +57,6 @@ def run_on(model, tokens, mask, **kwargs):
         return model(input_values, attention_mask=mask, **kwargs)
 
 
-# The twin
-
-
-def naive_forward(model, tokens):
-    """Classify one clip from its embeddings (tokens, hidden), none of them padding."""
-    base, config = model.base_model, model.config
-    heads = config.num_attention_heads
-    schedule = plan_merges(
-        len(tokens) - SPECIAL,
-        config.num_hidden_layers,
-        merge_ratio=config.merge_ratio,
-        tokens_merged_per_layer=config.tokens_merged_per_layer,
-    )
-    x, sizes = tokens, torch.ones(len(tokens))
-    for layer, merged in zip(base.layers, schedule.tokens_merged, strict=True):
-        attention, normed = layer.attention, layer.layernorm_before(x)
-        q, k, v = (
-            projection(normed).unflatten(-1, (heads, -1)).transpose(0, 1)  # (H, N, C)
-            for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
-        out = []
-        for head in range(heads):
-            scores = q[head] @ k[head].T / q.shape[-1] ** 0.5
-            weights = scores.exp() * (sizes if config.proportional_attention else 1.0)
-            out.append(weights / weights.sum(-1, keepdim=True) @ v[head])
-        x = x + attention.o_proj(torch.cat(out, dim=-1))
-        if merged:
-            x, sizes = naive_merge(x, sizes, *naive_matching(k, merged))
-            x, sizes = x.float(), sizes.float()
-        x = x + layer.mlp(layer.layernorm_after(x))
-    x = base.layernorm(x)
-    return model.classifier((x[0] + x[1]) / 2), sizes
-
-
 @both_attentions
 @pytest.mark.parametrize("proportional", [True, False])
 @every_schedule
@@ -101,7 +66,7 @@ def test_the_model_equals_the_naive_twin(schedule, proportional, attention):
     with torch.no_grad():
         output = model(x, attention_mask=mask, output_token_sources=True)
         for clip, tokens in enumerate(tokens_of(model, x)):
-            logits, sizes = naive_forward(model, tokens[mask[clip].bool()])
+            logits, _, sizes = naive_forward(model, tokens[mask[clip].bool()])
             torch.testing.assert_close(output.logits[clip], logits, rtol=1e-4, atol=1e-4)
             assert torch.equal(output.token_sizes[clip, : len(sizes)], sizes)
             assert not output.token_sizes[clip, len(sizes) :].any()
