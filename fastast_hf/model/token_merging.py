@@ -151,7 +151,8 @@ def merge_tokens(
     # Many tokens may merge into one: in bfloat16, what each adds would be lost in the sum.
     summed = hidden_states.to(torch.promote_types(hidden_states.dtype, torch.float32))
     change = (_take(summed, src) - _take(summed, dst)) * weights.unsqueeze(-1)  # (B, R, D)
-    summed = summed.scatter_add(1, dst.unsqueeze(-1).expand_as(change), change)
+    rows = _rows(dst, summed.shape[1]).flatten()
+    summed = summed.flatten(0, 1).index_add(0, rows, change.flatten(0, 1)).view_as(summed)
     return _take(summed, kept).to(hidden_states.dtype), sizes.gather(1, kept)
 
 
@@ -192,7 +193,13 @@ def token_size_bias(token_sizes: torch.Tensor, dtype: torch.dtype, *, proportion
 
 def _take(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Pick tokens (batch, picked, hidden) by their index (batch, picked)."""
-    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+    # An embedding copies whole rows, forward and backward; `gather` would look up each number by itself.
+    return F.embedding(_rows(index, tokens.shape[1]), tokens.flatten(0, 1))
+
+
+def _rows(index: torch.Tensor, num_tokens: int) -> torch.Tensor:
+    """Turn tokens of each clip (batch, picked) into rows of all clips' tokens, one clip after the other."""
+    return index + num_tokens * torch.arange(index.shape[0], device=index.device).unsqueeze(-1)
 
 
 __all__ = ["Matching", "PaddedClips", "bipartite_soft_matching", "merge_source_map", "merge_tokens", "token_size_bias"]
