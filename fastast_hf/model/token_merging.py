@@ -151,9 +151,11 @@ def merge_tokens(
     # Many tokens may merge into one: in bfloat16, what each adds would be lost in the sum.
     summed = hidden_states.to(torch.promote_types(hidden_states.dtype, torch.float32))
     change = (_take(summed, src) - _take(summed, dst)) * weights.unsqueeze(-1)  # (B, R, D)
-    rows = _rows(dst, summed.shape[1]).flatten()
-    summed = summed.flatten(0, 1).index_add(0, rows, change.flatten(0, 1)).view_as(summed)
-    return _take(summed, kept).to(hidden_states.dtype), sizes.gather(1, kept)
+    merged = _take(summed, kept)
+    # In place: `merged` is new, and a copy of all tokens would take as long as all else here.
+    rows = _rows(_new_places(matching).gather(1, dst), kept.shape[1]).flatten()
+    merged.flatten(0, 1).index_add_(0, rows, change.flatten(0, 1))
+    return merged.to(hidden_states.dtype), sizes.gather(1, kept)
 
 
 def merge_source_map(source_map: torch.Tensor, matching: Matching) -> torch.Tensor:
@@ -166,13 +168,10 @@ def merge_source_map(source_map: torch.Tensor, matching: Matching) -> torch.Tens
     Returns:
         (batch, patches) int64, the token that each patch is in afterwards.
     """
-    kept, src, dst = matching
-    num_tokens = kept.shape[1] + src.shape[1]
-    new_index = torch.arange(kept.shape[1], device=kept.device).expand_as(kept)
-    position = torch.zeros(kept.shape[0], num_tokens, dtype=torch.int64, device=kept.device)
-    position = position.scatter(1, kept, new_index)
-    position = position.scatter(1, src, position.gather(1, dst))
-    return position.gather(1, source_map)
+    _, src, dst = matching
+    places = _new_places(matching)
+    places = places.scatter(1, src, places.gather(1, dst))
+    return places.gather(1, source_map)
 
 
 def token_size_bias(token_sizes: torch.Tensor, dtype: torch.dtype, *, proportional: bool) -> torch.Tensor:
@@ -189,6 +188,13 @@ def token_size_bias(token_sizes: torch.Tensor, dtype: torch.dtype, *, proportion
     bias = token_sizes.log() if proportional else torch.zeros_like(token_sizes)
     bias = bias.to(dtype).masked_fill(token_sizes == 0, torch.finfo(dtype).min)
     return bias[:, None, None, :]
+
+
+def _new_places(matching: Matching) -> torch.Tensor:
+    """Give the place of each kept token among those that are kept (batch, tokens) int64; 0 for tokens that go."""
+    kept, src, _ = matching
+    places = torch.zeros(kept.shape[0], kept.shape[1] + src.shape[1], dtype=torch.int64, device=kept.device)
+    return places.scatter(1, kept, torch.arange(kept.shape[1], device=kept.device).expand_as(kept))
 
 
 def _take(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
