@@ -1,24 +1,37 @@
 """The measuring room: how right, how fast and how much work, for anything with `.logits`."""
 
-from fastast_hf.evaluation.benchmark import (
-    Agreement,
-    ThroughputResult,
-    agreement,
-    compare_throughput,
-)
+from fastast_hf.evaluation.agreement import Agreement, agreement
+from fastast_hf.evaluation.benchmark import Row, ThroughputResult, compare_throughput
 from fastast_hf.evaluation.environment import environment, without_machine_path
 from fastast_hf.evaluation.inference import inference
 from fastast_hf.evaluation.macs import count_macs
 from fastast_hf.evaluation.metrics import compute_metrics
+from fastast_hf.evaluation.peak_memory import peak_memory_mib
+from fastast_hf.evaluation.runtimes import (
+    RUNTIMES,
+    Forward,
+    Runtime,
+    compiled_forward,
+    eager_forward,
+    onnxruntime_forward,
+)
 
 __all__ = [
+    "RUNTIMES",
     "Agreement",
+    "Forward",
+    "Row",
+    "Runtime",
     "ThroughputResult",
     "agreement",
     "compare_throughput",
+    "compiled_forward",
     "compute_metrics",
     "count_macs",
+    "eager_forward",
     "environment",
     "inference",
+    "onnxruntime_forward",
+    "peak_memory_mib",
     "without_machine_path",
 ]

@@ -1,40 +1,72 @@
 """Throughput, latency, memory and work of models, measured side by side in one run.
 
-A machine drifts: it warms up, and others use it. So the models take turns, call by call, and every figure that counts
-is a ratio between models that met the same drift.
+A machine drifts: it warms up, and others use it. So the rows of a comparison take turns, call by call, and every figure that
+counts is a ratio between rows that met the same drift.
 """
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import nn
+from tqdm.auto import tqdm
 
-from fastast_hf.evaluation.inference import inference
-from fastast_hf.evaluation.macs import count_macs
+from fastast_hf.evaluation.peak_memory import peak_memory_mib
+from fastast_hf.evaluation.runtimes import Forward, Runtime
+
+# Both torch's threads and ONNX Runtime's go on spinning for a while, on the cores that the other needs.
+_SECONDS_TO_FALL_ASLEEP = 0.1
+_SECONDS_WITHOUT_BAR = 2.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """What takes part in a comparison.
+
+    Attributes:
+        forward: What is timed, as `fastast_hf.evaluation.runtimes` makes it.
+        input_values: One batch (batch, frames, mels), on the device and in the dtype that `forward` takes. All of it counts
+            as real.
+        macs: Multiply-accumulates of one pass of the whole batch, see `count_macs`; of an ONNX file those of the model that
+            it was made from.
+        runtime: How `forward` runs.
+    """
+
+    forward: Forward
+    input_values: torch.Tensor
+    macs: int
+    runtime: Runtime = "eager"
 
 
 @dataclass(frozen=True)
 class ThroughputResult:
-    """How fast one model is, alone and against the first model of its run.
+    """How fast one row is, alone and against the first row of its run.
 
     Attributes:
+        runtime: "eager", "compiled" or "onnxruntime".
+        dtype: Of the input, such as "float32".
+        num_frames: Frames of a clip.
         batch_size: Clips per forward pass.
         repeats: Timed forward passes.
         clips_per_second: Throughput at the median latency.
         latency_ms: Median milliseconds of one forward pass of the whole batch.
         latency_iqr_ms: Interquartile range of the same.
-        gmacs_per_clip: 1e9 multiply-accumulates per clip, see `count_macs`.
-        speed_up: Throughput over the first model's.
-        mac_ratio: The first model's multiply-accumulates over this model's.
+        gmacs_per_clip: 1e9 multiply-accumulates per clip.
+        speed_up: The first row's time over this row's, of one turn; the median over the turns. Not the ratio of the median
+            latencies: both times of a turn met the same machine, so what slows it for some turns falls out.
+        mac_ratio: The first row's multiply-accumulates over this row's.
         share_of_mac_ratio: `speed_up / mac_ratio`: how much of the saved work became saved time.
-        peak_memory_mib: On CUDA, the most memory that one forward pass takes beside weights and input; else None.
+        peak_memory_mib: The most memory that one forward pass takes beside weights and input, see `peak_memory_mib`; None
+            where it cannot be known.
     """
 
+    runtime: Runtime
+    dtype: str
+    num_frames: int
     batch_size: int
     repeats: int
     clips_per_second: float
@@ -51,155 +83,117 @@ class ThroughputResult:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How close a model's answers are to a reference model's.
-
-    Attributes:
-        top_answer: Share of clips with the same best label, 0 to 1.
-        mean_kl: KL(reference || model) in nats, mean over clips.
-    """
-
-    top_answer: float
-    mean_kl: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the fields as a dictionary for JSON."""
-        return asdict(self)
-
-
 def compare_throughput(
-    models: Mapping[str, nn.Module],
-    input_values: torch.Tensor,
+    rows: Mapping[str, Row],
     *,
     repeats: int = 20,
     warmup: int = 3,
     min_seconds: float = 0.0,
+    desc: str = "Turns",
 ) -> dict[str, ThroughputResult]:
-    """Measure models on the same input, in turns: A, B, A, B, ...
+    """Measure rows on batches of the same size, in turns: A, B, A, B, ...
 
     Args:
-        models: Models by name, on the device and in the dtype of `input_values`; the first is the baseline.
-        input_values: One batch, for AST `(batch, frames, mels)`. All clips count as real.
+        rows: Rows by name; the first is the baseline. Models in them are in eval mode.
         repeats: Timed turns, at least 1. At least 20 give a steady median.
         warmup: Turns before the timing starts, at least 0.
-        min_seconds: Go on beyond `repeats` until the timed turns have taken this long, all models together.
+        min_seconds: Go on beyond `repeats` until the timed turns have taken this long, all rows together.
+        desc: What the progress bar, on stderr, says.
 
     Returns:
-        One result per model, in the order of `models`.
+        One result a row, in the order of `rows`.
 
     Raises:
-        ValueError: If there is no model, no clip, no turn, a negative warm-up or time, or a model without a single
-            multiply-accumulate.
+        ValueError: If there is no row, no clip, no turn, a negative warm-up or time, batches of different sizes, or a row
+            without a single multiply-accumulate.
     """
-    _check_comparison(models, input_values, repeats, warmup, min_seconds)
-    with inference(*models.values()):
-        macs = {name: _macs_to_compare(name, model, input_values) for name, model in models.items()}
+    _check_comparison(rows, repeats, warmup, min_seconds)
+    total = (warmup + 1 + repeats) * len(rows)
+    with (
+        torch.inference_mode(),
+        tqdm(total=total, desc=desc, unit="pass", delay=_SECONDS_WITHOUT_BAR, leave=False) as progress,
+    ):
         for _ in range(warmup):
-            for model in models.values():
-                model(input_values)
-        memory = {name: _peak_memory_mib(model, input_values) for name, model in models.items()}
-        seconds = _take_turns(models, input_values, repeats, min_seconds)
-    baseline = next(iter(models))
+            for row in rows.values():
+                row.forward(row.input_values)
+                progress.update()
+        memory = {}
+        for name, row in rows.items():
+            memory[name] = peak_memory_mib(row.forward, row.input_values, runtime=row.runtime)
+            progress.update()
+        seconds = _take_turns(rows, repeats, min_seconds, progress.update)
+    baseline = next(iter(rows))
     return {
         name: _summarize(
+            row,
             seconds[name],
             baseline_seconds=seconds[baseline],
-            macs=macs[name],
-            baseline_macs=macs[baseline],
-            batch_size=input_values.shape[0],
+            baseline_macs=rows[baseline].macs,
             peak_memory_mib=memory[name],
         )
-        for name in models
+        for name, row in rows.items()
     }
 
 
-def agreement(reference_logits: torch.Tensor, logits: torch.Tensor) -> Agreement:
-    """Compare a model's answers with a reference model's on the same clips.
-
-    Args:
-        reference_logits: `(clips, labels)`, for example of the unmerged model.
-        logits: `(clips, labels)` of the model in question.
-
-    Returns:
-        The share of clips with the same best label, and the mean KL divergence of the softmax distributions.
-
-    Raises:
-        ValueError: If the logits are not two tables of the same, non-empty shape.
-
-    Example:
-        >>> agreement(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])).top_answer
-        0.5
-    """
-    if logits.shape != reference_logits.shape or logits.ndim != 2 or logits.numel() == 0:
-        raise ValueError(
-            "`logits` must have the shape (clips, labels) of `reference_logits`, got "
-            f"{tuple(logits.shape)} and {tuple(reference_logits.shape)}. Run both models on the same clips."
-        )
-    same = reference_logits.argmax(dim=-1) == logits.argmax(dim=-1)  # (C,)
-    kl = F.kl_div(
-        F.log_softmax(logits.double(), dim=-1),
-        F.log_softmax(reference_logits.double(), dim=-1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    # Rounding can leave equal distributions a hair below zero, where no divergence lies.
-    return Agreement(top_answer=same.double().mean().item(), mean_kl=max(kl.item(), 0.0))
-
-
-def _check_comparison(
-    models: Mapping[str, nn.Module], input_values: torch.Tensor, repeats: int, warmup: int, min_seconds: float
-) -> None:
+def _check_comparison(rows: Mapping[str, Row], repeats: int, warmup: int, min_seconds: float) -> None:
     """Refuse a comparison that could only end in a meaningless number."""
-    if not models:
-        raise ValueError("`models` must hold at least one model, got none. Name the baseline first.")
-    if input_values.ndim == 0 or input_values.shape[0] == 0:
-        raise ValueError(
-            f"`input_values` must hold at least one clip, got shape {tuple(input_values.shape)}. "
-            "Give a batch, for AST (batch, frames, mels)."
-        )
+    if not rows:
+        raise ValueError("`rows` must hold at least one row, got none. Name the baseline first.")
+    shapes = {name: tuple(row.input_values.shape) for name, row in rows.items()}
+    for name, shape in shapes.items():
+        if len(shape) < 2 or shape[0] == 0:
+            raise ValueError(
+                f"`rows[{name!r}].input_values` must hold at least one clip, got shape {shape}. Give a batch, for AST "
+                "(batch, frames, mels)."
+            )
+        if rows[name].macs < 1:
+            raise ValueError(
+                f"`rows[{name!r}].macs` must be at least 1, got {rows[name].macs}. Of what runs outside of torch, count the "
+                "model that it was made from."
+            )
+    if len({shape[0] for shape in shapes.values()}) > 1:
+        sizes = ", ".join(f"{name}: {shape[0]}" for name, shape in shapes.items())
+        raise ValueError(f"`rows` must have batches of one size, got {sizes}. Compare each size in a run of its own.")
     if repeats < 1:
         raise ValueError(f"`repeats` must be at least 1, got {repeats}. Use 20 or more for a steady median.")
     if warmup < 0:
         raise ValueError(f"`warmup` must be at least 0, got {warmup}. Use 0 to time cold models.")
-    if not 0 <= min_seconds < float("inf"):
+    if not 0 <= min_seconds < math.inf:
         raise ValueError(
             f"`min_seconds` must be finite and at least 0, got {min_seconds}. Use 0 to rely on `repeats`."
         )
 
 
-def _macs_to_compare(name: str, model: nn.Module, input_values: torch.Tensor) -> int:
-    """Count a model's work, which ratios divide by."""
-    macs = count_macs(model, input_values)
-    if macs == 0:
-        raise ValueError(
-            f"`models[{name!r}]` must do at least one multiply-accumulate, got 0. Wrap what runs outside of torch "
-            "in a benchmark of its own."
-        )
-    return macs
-
-
 def _take_turns(
-    models: Mapping[str, nn.Module], input_values: torch.Tensor, repeats: int, min_seconds: float
+    rows: Mapping[str, Row], repeats: int, min_seconds: float, tell: Callable[[], Any]
 ) -> dict[str, list[float]]:
-    """Time every model once a turn, until there were enough turns and enough seconds."""
-    seconds: dict[str, list[float]] = {name: [] for name in models}
-    start = time.perf_counter()
+    """Time every row once a turn, until there were enough turns and enough seconds."""
+    seconds: dict[str, list[float]] = {name: [] for name in rows}
+    runs_threads_of: Runtime | None = None
+    start = perf_counter()
     turns = 0
-    while turns < repeats or time.perf_counter() - start < min_seconds:
-        for name, model in models.items():
-            seconds[name].append(_seconds_of_forward(model, input_values))
+    while turns < repeats or perf_counter() - start < min_seconds:
+        for name, row in rows.items():
+            if runs_threads_of is not None and _has_other_threads(row.runtime, runs_threads_of):
+                time.sleep(_SECONDS_TO_FALL_ASLEEP)
+            runs_threads_of = row.runtime
+            seconds[name].append(_seconds_of_forward(row))
+            tell()
         turns += 1
     return seconds
 
 
-def _seconds_of_forward(model: nn.Module, input_values: torch.Tensor) -> float:
+def _has_other_threads(runtime: Runtime, before: Runtime) -> bool:
+    return (runtime == "onnxruntime") != (before == "onnxruntime")
+
+
+def _seconds_of_forward(row: Row) -> float:
     """Time one forward pass, to the end of the work that it queued on an accelerator."""
-    _synchronize(input_values.device)
-    start = time.perf_counter()
-    model(input_values)
-    _synchronize(input_values.device)
-    return time.perf_counter() - start
+    _synchronize(row.input_values.device)
+    start = perf_counter()
+    row.forward(row.input_values)
+    _synchronize(row.input_values.device)
+    return perf_counter() - start
 
 
 def _synchronize(device: torch.device) -> None:
@@ -207,37 +201,29 @@ def _synchronize(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def _peak_memory_mib(model: nn.Module, input_values: torch.Tensor) -> float | None:
-    """Measure what one forward pass allocates at most, where the allocator keeps count."""
-    device = input_values.device
-    if device.type != "cuda":
-        return None
-    torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
-    model(input_values)
-    return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-
-
 def _summarize(
+    row: Row,
     seconds: list[float],
     *,
     baseline_seconds: list[float],
-    macs: int,
     baseline_macs: int,
-    batch_size: int,
     peak_memory_mib: float | None,
 ) -> ThroughputResult:
-    """Turn one model's times and its baseline's into a result."""
+    """Turn one row's times and the baseline's into a result."""
+    batch_size, num_frames = row.input_values.shape[:2]
     lower, median, upper = np.percentile(seconds, [25, 50, 75]).tolist()
-    speed_up = float(np.median(baseline_seconds)) / median
-    mac_ratio = baseline_macs / macs
+    speed_up = float(np.median(np.divide(baseline_seconds, seconds)))
+    mac_ratio = baseline_macs / row.macs
     return ThroughputResult(
+        runtime=row.runtime,
+        dtype=str(row.input_values.dtype).removeprefix("torch."),
+        num_frames=num_frames,
         batch_size=batch_size,
         repeats=len(seconds),
         clips_per_second=batch_size / median,
         latency_ms=1e3 * median,
         latency_iqr_ms=1e3 * (upper - lower),
-        gmacs_per_clip=macs / batch_size / 1e9,
+        gmacs_per_clip=row.macs / batch_size / 1e9,
         speed_up=speed_up,
         mac_ratio=mac_ratio,
         share_of_mac_ratio=speed_up / mac_ratio,

@@ -72,7 +72,9 @@ def command_line(argv: Sequence[str] | None = None) -> str:
         "distill.py '--data_dir=esc 10' --seed 0"
     """
     program, *arguments = sys.argv if argv is None else argv
-    return shlex.join([_pure_path(program).name, *map(without_machine_path, _without_secrets(arguments))])
+    path = _pure_path(program)
+    start = ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
+    return shlex.join([*start, *map(without_machine_path, _without_secrets(arguments))])
 
 
 def _without_secrets(arguments: Sequence[str]) -> list[str]:

@@ -1,17 +1,16 @@
 """What a run tells of its student beside the metrics: speed against the unmerged AST, and how the answers agree."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from tqdm.auto import tqdm
-from transformers import ASTForAudioClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
-from fastast_hf.evaluation import ThroughputResult, agreement, compare_throughput, inference
+from fastast_hf.evaluation import Row, agreement, compare_throughput, count_macs, eager_forward, inference
 from fastast_hf.experiment.arguments import ComparisonArguments
 from fastast_hf.experiment.start import stock_ast
 from fastast_hf.experiment.task import Task
-from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
+from fastast_hf.model import FastASTForAudioClassification
 
 
 def measure_speed(
@@ -31,43 +30,19 @@ def measure_speed(
     # repeated if the part is smaller than a batch: the work does not depend on the content
     rows = [index % len(task.eval) for index in range(arguments.benchmark_batch_size)]
     input_values = task.eval[rows]["input_values"].to(student.device, student.dtype)
-    results = compare_throughput({"ast": ast, "fastast": student}, input_values, repeats=arguments.benchmark_repeats)
+    models = {"ast": ast, "fastast": student}
+    with inference(*models.values()):
+        contenders = {
+            name: Row(eager_forward(model), input_values, count_macs(model, input_values))
+            for name, model in models.items()
+        }
+        results = compare_throughput(contenders, repeats=arguments.benchmark_repeats)
     return {
         "batch_size": len(rows),
         "num_frames": input_values.shape[1],
         "dtype": str(student.dtype).removeprefix("torch."),
         "rows": {name: result.to_dict() for name, result in results.items()},
     }
-
-
-def compare_schedules(
-    ast: ASTForAudioClassification,
-    input_values: torch.Tensor,
-    schedules: Mapping[str, Mapping[str, Any]],
-    *,
-    repeats: int,
-) -> dict[str, ThroughputResult]:
-    """Measure an AST and the same weights at several merge schedules, side by side in one run.
-
-    Args:
-        ast: the baseline, stock or FastAST.
-        input_values: one batch (batch, frames, mels).
-        schedules: merging fields of a [`FastASTConfig`] by the name of their row.
-        repeats: timed passes of each.
-
-    Returns:
-        One result a row; the baseline's is named "AST".
-    """
-    models: dict[str, Any] = {"AST": ast}
-    for name, fields in schedules.items():
-        unmerged = {"merge_ratio": 0.0, "tokens_merged_per_layer": None}
-        config = FastASTConfig(**{**ast.config.to_dict(), **unmerged, **fields})
-        config._attn_implementation = ast.config._attn_implementation
-        with torch.device("meta"):
-            fast = FastASTForAudioClassification(config)
-        fast.load_state_dict(ast.state_dict(), assign=True)  # the weights are shared
-        models[name] = fast.eval()
-    return compare_throughput(models, input_values, repeats=repeats)
 
 
 def describe_merging(student: FastASTForAudioClassification, task: Task, *, batch_size: int) -> dict[str, Any]:

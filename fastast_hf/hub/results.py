@@ -13,8 +13,17 @@ models       fastast, and if they apply teacher and ast, each with any of:
 benchmark    batch_size, num_frames, dtype, rows {model: {clips_per_second, latency_ms, speed_up, gmacs_per_clip,
              and if it applies mac_ratio}}
 ```
-More fields than these do no harm. A file of speed alone has `"kind": "speed"`, `model`, the name of what was measured,
-instead of data, training and models, and rows of any name in its benchmark.
+More fields than these do no harm. A file of speed alone has `"kind": "speed"` and no data, training or models, but
+
+```
+model          the name of what was measured
+against        the name of the baseline, if it is another model than this one unmerged
+benchmark      rows [...], each with name, runtime, dtype, num_frames, batch_size, merging {a field of FastASTConfig},
+               clips_per_second, latency_ms (median), latency_iqr_ms, speed_up, gmacs_per_clip, mac_ratio,
+               share_of_mac_ratio; if they apply peak_memory_mib, agreement (0 to 1, with the baseline's top answers on
+               num_clips sounds). The first row of a batch size is the baseline of the others.
+file_to_label  if it was measured: see fastast_hf.hub.file_to_label_tables
+```
 """
 
 import json
@@ -24,6 +33,8 @@ from datetime import date
 from numbers import Real
 from pathlib import Path
 from typing import Any
+
+from fastast_hf.hub.file_to_label_tables import check_file_to_label
 
 SCHEMA = 1
 
@@ -35,12 +46,13 @@ _REQUIRED: dict[str, type] = {
     "date": str,
     "environment.hardware": dict,
     "environment.versions": dict,
+}
+_REQUIRED_OF_SPEED: dict[str, type] = {"model": str, "benchmark.rows": list}
+_REQUIRED_OF_A_RUN: dict[str, type] = {
     "benchmark.batch_size": int,
     "benchmark.num_frames": int,
     "benchmark.dtype": str,
     "benchmark.rows": dict,
-}
-_REQUIRED_OF_A_RUN: dict[str, type] = {
     "data.name": str,
     "data.num_train": int,
     "data.num_eval": int,
@@ -50,7 +62,14 @@ _REQUIRED_OF_A_RUN: dict[str, type] = {
     "models.fastast": dict,
 }
 _ROW_FIELDS = ("clips_per_second", "latency_ms", "speed_up", "gmacs_per_clip")
-_RATIO_FIELDS = {"mac_ratio", "share_of_mac_ratio"}
+_FIELDS_OF_A_SPEED_ROW = (
+    *_ROW_FIELDS,
+    "latency_iqr_ms",
+    "mac_ratio",
+    "share_of_mac_ratio",
+    "batch_size",
+    "num_frames",
+)
 
 
 def provenance(environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,17 +118,14 @@ def check_results(results: Mapping[str, Any]) -> None:
     if not isinstance(results, Mapping) or results.get("schema") != SCHEMA:
         found = results.get("schema") if isinstance(results, Mapping) else type(results).__name__
         raise ValueError(f"`schema` must be {SCHEMA}, got {found!r}. Run the command again with this version.")
-    of_its_kind = {"model": str} if is_speed(results) else _REQUIRED_OF_A_RUN
+    of_its_kind = _REQUIRED_OF_SPEED if is_speed(results) else _REQUIRED_OF_A_RUN
     for path, expected in (_REQUIRED | of_its_kind).items():
         _check_field(results, path, expected)
     _check_date(results["date"])
-    if not is_speed(results):
-        _check_names("models", results["models"])
-        _check_names("benchmark.rows", results["benchmark"]["rows"])
-        for name, model in results["models"].items():
-            _check_model(f"models.{name}", model)
-    for name, row in results["benchmark"]["rows"].items():
-        _check_numbers(f"benchmark.rows.{name}", row, (*_ROW_FIELDS, *(_RATIO_FIELDS & row.keys())))
+    if is_speed(results):
+        _check_speed(results)
+    else:
+        _check_run(results)
 
 
 def is_speed(results: Mapping[str, Any]) -> bool:
@@ -117,10 +133,41 @@ def is_speed(results: Mapping[str, Any]) -> bool:
     return results.get("kind") == "speed"
 
 
-def _check_field(results: Mapping[str, Any], path: str, expected: type) -> None:
-    """Check that a dotted path leads to a value of the expected type."""
+def _check_run(results: Mapping[str, Any]) -> None:
+    """Check what teacher, AST and FastAST are told of."""
+    rows = results["benchmark"]["rows"]
+    _check_names("models", results["models"])
+    _check_names("benchmark.rows", rows)
+    for name, model in results["models"].items():
+        _check_model(f"models.{name}", model)
+    for name, row in rows.items():
+        _check_numbers(f"benchmark.rows.{name}", row, (*_ROW_FIELDS, *({"mac_ratio"} & row.keys())))
+
+
+def _check_speed(results: Mapping[str, Any]) -> None:
+    """Check the rows of a speed measurement, and the part from file to label."""
+    rows = results["benchmark"]["rows"]
+    if not rows:
+        raise ValueError("`benchmark.rows` must hold at least one row, got none. Run `fastast benchmark` again.")
+    for number, row in enumerate(rows):
+        path = f"benchmark.rows[{number}]"
+        if not isinstance(row, Mapping):
+            raise ValueError(f"`{path}` must be a dictionary, got {row!r}. Run `fastast benchmark` again.")
+        for name in ("name", "dtype", "runtime"):
+            _check_field(row, name, str, path=f"{path}.{name}")
+        measured = {name for name in ("peak_memory_mib", "agreement") if row.get(name) is not None}
+        _check_numbers(path, row, (*_FIELDS_OF_A_SPEED_ROW, *sorted(measured)))
+        if "agreement" in measured:
+            _check_share(f"{path}.agreement", row["agreement"])
+    if "file_to_label" in results:
+        check_file_to_label(results["file_to_label"])
+
+
+def _check_field(results: Mapping[str, Any], keys: str, expected: type, *, path: str | None = None) -> None:
+    """Check that dotted keys lead to a value of the expected type; `path` is what a message calls them."""
     value: Any = results
-    for key in path.split("."):
+    path = path or keys
+    for key in keys.split("."):
         if not isinstance(value, Mapping) or key not in value:
             raise ValueError(f"`{path}` must be given, got nothing. See fastast_hf.hub.results for the fields.")
         value = value[key]
@@ -150,11 +197,14 @@ def _check_model(path: str, model: Mapping[str, Any]) -> None:
     metrics = model.get("metrics") or {}
     _check_numbers(f"{path}.metrics", metrics, tuple(metrics))
     for name in ("accuracy", "map"):
-        if name in metrics and not 0 <= metrics[name] <= 1:
-            raise ValueError(
-                f"`{path}.metrics.{name}` must lie in [0, 1], got {metrics[name]}. Give a share, not per cent."
-            )
+        if name in metrics:
+            _check_share(f"{path}.metrics.{name}", metrics[name])
     _check_numbers(path, model, tuple({"num_parameters", "train_seconds"} & model.keys()))
+
+
+def _check_share(path: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"`{path}` must lie in [0, 1], got {value}. Give a share, not per cent.")
 
 
 def _check_numbers(path: str, values: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fastast_hf.hub.file_to_label_tables import file_to_label_table
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
 from fastast_hf.hub.results import MODEL_NAMES, is_speed, load_results
+from fastast_hf.hub.speed_tables import speed_table
 
 _START = re.compile(r"<!-- results:(.*?) -->")
 _BLOCK = re.compile(r"(?P<start><!-- results:(?P<name>.*?) -->)(?P<body>.*?)(?P<end><!-- /results -->)", re.DOTALL)
@@ -45,28 +47,6 @@ def models_table(results: Mapping[str, Any]) -> str:
     return markdown_table(["Model", *measured], [[cell or _NOT_MEASURED for cell in line] for line in lines])
 
 
-def speed_table(results: Mapping[str, Any]) -> str:
-    """Write the table of speeds, and how much of the saved work became saved time.
-
-    Args:
-        results: Checked results of speed alone.
-
-    Returns:
-        A Markdown table.
-    """
-    lines = [
-        [
-            name,
-            f"{row['latency_ms']:,.0f} ms",
-            f"{row['speed_up']:.2f}x",
-            _format(row.get("mac_ratio"), "{:.2f}x") or _NOT_MEASURED,
-            _format(row.get("share_of_mac_ratio"), "{:.2f}") or _NOT_MEASURED,
-        ]
-        for name, row in results["benchmark"]["rows"].items()
-    ]
-    return markdown_table([results["model"], "Latency", "Speed-up", "MAC ratio", "Share reached"], lines)
-
-
 def data_line(results: Mapping[str, Any]) -> str:
     """Say on which data the metrics were computed.
 
@@ -96,19 +76,26 @@ def conditions_line(results: Mapping[str, Any]) -> str:
     Returns:
         One line of Markdown.
     """
-    benchmark = results["benchmark"]
     hardware = results["environment"]["hardware"]
     processor = " and ".join(str(hardware[part]) for part in ("gpu", "cpu") if hardware.get(part))
     counts = ", ".join(f"{hardware[part]} {part}" for part in ("cores", "threads") if hardware.get(part))
     versions = ", ".join(f"{name} {version}" for name, version in results["environment"]["versions"].items())
     conditions = [
-        f"batch {benchmark['batch_size']}",
-        f"{benchmark['num_frames']:,} frames",
-        benchmark["dtype"],
+        *_inputs(results["benchmark"]),
         *filter(None, [processor, counts, versions]),
         results["date"],
     ]
     return f"Speed: all models in one run, in turns, {escape_markdown('; '.join(conditions))}."
+
+
+def _inputs(benchmark: Mapping[str, Any]) -> list[str]:
+    """Say what the models were given: the same all, or in rows of their own."""
+    rows = benchmark["rows"] if isinstance(benchmark["rows"], list) else [benchmark]
+    batch_sizes, num_frames, dtypes = (
+        " and ".join(dict.fromkeys(f"{row[name]:,}" if name == "num_frames" else str(row[name]) for row in rows))
+        for name in ("batch_size", "num_frames", "dtype")
+    )
+    return [f"batch {batch_sizes}", f"{num_frames} frames", dtypes]
 
 
 def results_block(results: Mapping[str, Any]) -> str:
@@ -121,6 +108,8 @@ def results_block(results: Mapping[str, Any]) -> str:
         Markdown paragraphs.
     """
     what = [speed_table(results)] if is_speed(results) else [models_table(results), data_line(results)]
+    if "file_to_label" in results:
+        what.append(file_to_label_table(results["file_to_label"], results["model"]))
     return "\n\n".join([*what, conditions_line(results), code_block(results["command"], "bash")])
 
 

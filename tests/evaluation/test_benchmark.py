@@ -3,81 +3,126 @@ import json
 import pytest
 import torch
 from torch import nn
-from transformers.modeling_outputs import SequenceClassifierOutput
 
 from fastast_hf.evaluation import benchmark
-from fastast_hf.evaluation.benchmark import agreement, compare_throughput
+from fastast_hf.evaluation.benchmark import Row, compare_throughput
 from fastast_hf.evaluation.macs import count_macs
+from fastast_hf.evaluation.runtimes import eager_forward
 from tests.evaluation.test_macs import ast_macs, tiny_ast
 
 
-class Recorder(nn.Module):
-    """Writes its name down at each call, and whether it was called as in use."""
+class Clock:
+    """Time that passes only where a row lets it, and where nothing else is done about it."""
 
-    def __init__(self, name, calls):
-        super().__init__()
-        self.name, self.calls = name, calls
-        self.linear = nn.Linear(8, 2)
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        self.slept = []
+        monkeypatch.setattr(benchmark, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(benchmark.time, "sleep", self.slept.append)
+        monkeypatch.setattr(benchmark, "peak_memory_mib", lambda forward, input_values, runtime: None)
 
-    def forward(self, input_values):
-        self.calls.append((self.name, self.training, torch.is_inference_mode_enabled()))
-        return SequenceClassifierOutput(logits=self.linear(input_values))
+    def row(self, seconds, *, macs=1, shape=(6, 8), runtime="eager"):
+        """A row that takes these seconds, call by call."""
+        seconds = iter(seconds)
+
+        def forward(input_values):
+            self.now += next(seconds)
+
+        return Row(forward, torch.zeros(shape), macs, runtime)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+def row(shape=(1, 8), macs=16):
+    return Row(nn.Linear(8, 2), torch.zeros(shape), macs)
 
 
 def test_results_put_work_and_time_in_proportion():
-    models = {"deep": tiny_ast(num_hidden_layers=4), "shallow": tiny_ast(num_hidden_layers=1)}
+    models = {"deep": tiny_ast(num_hidden_layers=4).eval(), "shallow": tiny_ast(num_hidden_layers=1).eval()}
     input_values = torch.randn(2, 64, 32)
-    results = compare_throughput(models, input_values, repeats=3, warmup=1)
+    rows = {
+        name: Row(eager_forward(model), input_values, count_macs(model, input_values))
+        for name, model in models.items()
+    }
+    results = compare_throughput(rows, repeats=3, warmup=1)
 
     assert list(results) == ["deep", "shallow"]
     work = {name: ast_macs(model.config, 64) for name, model in models.items()}
     for name, result in results.items():
+        assert (result.runtime, result.dtype, result.num_frames) == ("eager", "float32", 64)
         assert (result.batch_size, result.repeats) == (2, 3)
         assert result.gmacs_per_clip == pytest.approx(work[name] / 1e9)
         assert result.mac_ratio == pytest.approx(work["deep"] / work[name])
         assert result.clips_per_second == pytest.approx(2 * 1000 / result.latency_ms)
-        assert result.speed_up == pytest.approx(result.clips_per_second / results["deep"].clips_per_second)
         assert result.share_of_mac_ratio == pytest.approx(result.speed_up / result.mac_ratio)
         assert result.latency_iqr_ms >= 0
-        assert result.peak_memory_mib is None
+        assert result.peak_memory_mib > 0
+    assert results["deep"].speed_up == 1
     assert json.loads(json.dumps(results["shallow"].to_dict()))["repeats"] == 3
 
 
-def test_statistics_are_median_and_interquartile_range(monkeypatch):
-    times = iter([1.0, 0.1, 9.0, 0.4, 2.0, 0.2, 3.0, 0.3, 4.0, 0.5])  # A, B, A, B, ...
-    monkeypatch.setattr(benchmark, "_seconds_of_forward", lambda model, input_values: next(times))
-    models = {"a": nn.Linear(8, 4), "b": nn.Linear(8, 2)}
-    results = compare_throughput(models, torch.zeros(6, 8), repeats=5, warmup=0)
+def test_statistics_are_medians_over_the_turns(clock):
+    rows = {
+        "a": clock.row([1.0, 9.0, 2.0, 3.0, 4.0], macs=64),
+        "b": clock.row([0.1, 0.4, 0.2, 0.3, 0.1], macs=32),
+    }
+    results = compare_throughput(rows, repeats=5, warmup=0)
     assert results["a"].latency_ms == pytest.approx(3000)  # of 1, 2, 3, 4, 9 seconds
     assert results["a"].latency_iqr_ms == pytest.approx(2000)
     assert results["a"].clips_per_second == pytest.approx(2)
-    assert results["b"].speed_up == pytest.approx(10)
+    assert results["b"].speed_up == pytest.approx(10)  # of 10, 22.5, 10, 10, 40
     assert results["b"].mac_ratio == pytest.approx(2)
     assert results["b"].share_of_mac_ratio == pytest.approx(5)
 
 
-def test_models_take_turns_in_eval_and_inference_mode():
+def test_what_slows_the_machine_for_some_turns_falls_out_of_the_speed_up(clock):
+    # b is twice as fast. The machine is slow from the middle of the second turn on, and the medians of both are 2 seconds.
+    rows = {"a": clock.row([2.0, 2.0, 8.0]), "b": clock.row([1.0, 2.0, 4.0])}
+    results = compare_throughput(rows, repeats=3, warmup=0)
+    assert results["a"].latency_ms == results["b"].latency_ms
+    assert results["b"].speed_up == pytest.approx(2)
+
+
+def test_rows_take_turns_without_gradients(monkeypatch):
     calls = []
-    models = {name: Recorder(name, calls) for name in "ab"}
-    compare_throughput(models, torch.randn(3, 8), repeats=4, warmup=2)
-    assert "".join(name for name, *_ in calls) == "ab" + 2 * "ab" + 4 * "ab"  # counted, warmed up, timed
-    assert all((training, inference) == (False, True) for _, training, inference in calls)
-    assert all(model.training for model in models.values())
+    monkeypatch.setattr(benchmark, "peak_memory_mib", lambda forward, input_values, runtime: forward(input_values))
+
+    def recorder(name):
+        return Row(lambda _: calls.append((name, torch.is_inference_mode_enabled())), torch.zeros(3, 8), 1)
+
+    compare_throughput({name: recorder(name) for name in "ab"}, repeats=4, warmup=2)
+    assert "".join(name for name, _ in calls) == 2 * "ab" + "ab" + 4 * "ab"  # warmed up, memory, timed
+    assert all(is_inference for _, is_inference in calls)
 
 
-def test_min_seconds_adds_turns(monkeypatch):
-    clock = iter(range(1000))
-    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
-    results = compare_throughput({"a": nn.Linear(8, 2)}, torch.randn(1, 8), repeats=1, warmup=0, min_seconds=30)
-    assert results["a"].repeats == 10  # a turn reads this clock three times
+def test_min_seconds_adds_turns(clock):
+    rows = {"a": clock.row([2.0] * 50), "b": clock.row([1.0] * 50)}
+    results = compare_throughput(rows, repeats=1, warmup=0, min_seconds=30)
+    assert results["a"].repeats == results["b"].repeats == 10
+
+
+def test_threads_of_another_runtime_get_time_to_fall_asleep(clock):
+    runtimes = {"a": "eager", "b": "compiled", "c": "onnxruntime", "d": "onnxruntime"}
+    rows = {name: clock.row([1.0] * 3, runtime=runtime) for name, runtime in runtimes.items()}
+    results = compare_throughput(rows, repeats=3, warmup=0)
+    assert clock.slept == [0.1] * 5  # before c and, from the second turn on, before a
+    assert [result.runtime for result in results.values()] == list(runtimes.values())
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"models": {}}, r"`models` must hold at least one model, got none\."),
-        ({"models": {"a": nn.Identity()}}, r"`models\['a'\]` must do at least one multiply-accumulate, got 0\."),
-        ({"input_values": torch.zeros(0, 8)}, r"`input_values` must hold at least one clip, got shape \(0, 8\)\."),
+        ({"rows": {}}, r"`rows` must hold at least one row, got none\."),
+        ({"rows": {"a": row(macs=0)}}, r"`rows\['a'\]\.macs` must be at least 1, got 0\."),
+        (
+            {"rows": {"a": row((0, 8))}},
+            r"`rows\['a'\]\.input_values` must hold at least one clip, got shape \(0, 8\)\.",
+        ),
+        ({"rows": {"a": row((8,))}}, r"`rows\['a'\]\.input_values` must hold at least one clip, got shape \(8,\)\."),
+        ({"rows": {"a": row(), "b": row((2, 8))}}, r"`rows` must have batches of one size, got a: 1, b: 2\."),
         ({"repeats": 0}, r"`repeats` must be at least 1, got 0\."),
         ({"warmup": -1}, r"`warmup` must be at least 0, got -1\."),
         ({"min_seconds": -0.5}, r"`min_seconds` must be finite and at least 0, got -0\.5\."),
@@ -85,39 +130,5 @@ def test_min_seconds_adds_turns(monkeypatch):
     ],
 )
 def test_meaningless_comparisons_are_refused(change, message):
-    arguments = {"models": {"a": nn.Linear(8, 2)}, "input_values": torch.zeros(1, 8)} | change
     with pytest.raises(ValueError, match=message):
-        compare_throughput(**arguments)
-
-
-def test_agreement_is_the_slow_arithmetic():
-    reference = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
-    logits = torch.randn(7, 5, generator=torch.Generator().manual_seed(1))
-    same, divergence = 0, 0.0
-    for expected, got in zip(reference.double().softmax(-1), logits.double().softmax(-1), strict=True):
-        same += int(expected.argmax() == got.argmax())
-        divergence += sum(float(p * (p / q).log()) for p, q in zip(expected, got, strict=True))
-    result = agreement(reference, logits)
-    assert result.top_answer == pytest.approx(same / 7)
-    assert result.mean_kl == pytest.approx(divergence / 7)
-    assert result.to_dict() == {"top_answer": result.top_answer, "mean_kl": result.mean_kl}
-
-
-def test_a_model_agrees_with_itself():
-    logits = torch.randn(4, 3).half()
-    assert agreement(logits, logits).to_dict() == {"top_answer": 1.0, "mean_kl": 0.0}
-
-
-@pytest.mark.parametrize("shape", [(4, 2), (3, 3), (3,), (0, 3)])
-def test_logits_of_other_clips_or_labels_are_refused(shape):
-    reference = torch.zeros(0, 3) if shape == (0, 3) else torch.zeros(4, 3)
-    with pytest.raises(ValueError, match=r"`logits` must have the shape \(clips, labels\) of `reference_logits`, got"):
-        agreement(reference, torch.zeros(shape))
-
-
-def test_counting_leaves_a_model_as_it_was():
-    model = tiny_ast().eval()
-    input_values = torch.randn(1, 64, 32)
-    before = model(input_values).logits
-    count_macs(model, input_values)
-    assert torch.equal(model(input_values).logits, before)
+        compare_throughput(**({"rows": {"a": row()}} | change))

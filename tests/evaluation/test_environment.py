@@ -42,3 +42,8 @@ def test_environment_says_what_a_reader_needs_and_is_json(monkeypatch):
 )
 def test_command_line_has_no_path_of_the_machine_and_no_secret(arguments, expected):
     assert command_line(["/usr/local/bin/fastast", *arguments]) == f"fastast {expected}"
+
+
+def test_a_package_that_python_runs_is_named_as_it_was_started():
+    line = command_line(["/usr/lib/python3/fastast_hf/__main__.py", "benchmark", "/srv/models/mine"])
+    assert line == "python -m fastast_hf benchmark mine"

@@ -84,3 +84,11 @@ def test_mps_is_refused():
         input_values = torch.empty(1, 4, device="mps")
     with pytest.raises(ValueError, match=r"`input_values` must not lie on an MPS device, got mps\. Count on the CPU"):
         count_macs(nn.Linear(4, 4), input_values)
+
+
+def test_counting_leaves_a_model_as_it_was():
+    model = tiny_ast().eval()
+    input_values = torch.randn(1, 64, 32)
+    before = model(input_values).logits
+    count_macs(model, input_values)
+    assert torch.equal(model(input_values).logits, before)

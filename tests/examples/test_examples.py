@@ -13,7 +13,7 @@ import soundfile
 from fastast_hf import FastASTConfig, FastASTFeatureExtractor
 from fastast_hf.data import make_synthetic_dataset
 from fastast_hf.distillation import EfficientATConfig
-from tests.conftest import tiny_ast, tiny_model
+from tests.conftest import tiny_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TIMEOUT = 300  # seconds that a command may take: far more than any needs
@@ -35,7 +35,7 @@ def run(*command, cwd):
     return done.stdout
 
 
-@pytest.mark.parametrize("program", ["distill.py", "benchmark.py", "file_to_label.py", "load_saved_model.py"])
+@pytest.mark.parametrize("program", ["distill.py", "load_saved_model.py"])
 def test_help_explains_every_argument(program, tmp_path):
     text = run(sys.executable, EXAMPLES / program, "--help", cwd=tmp_path)
     assert "usage:" in text
@@ -71,16 +71,6 @@ def test_distill_through_accelerate_launch(launch, tmp_path):
     assert states == ({"rng_state_0.pth", "rng_state_1.pth"} if processes == 2 else {"rng_state.pth"})
     for page in ("results.json", "README.md"):
         assert str(tmp_path) not in (folder / page).read_text()
-
-
-def test_benchmark_measures_a_checkpoint(tmp_path):
-    tiny_ast().save_pretrained(tmp_path / "ast")
-    schedules = ("--merge_ratio", "0.25", "0.5", "--tokens_merged_per_layer", "3")
-    program = (sys.executable, EXAMPLES / "benchmark.py", "ast")
-    text = run(*program, *schedules, "--repeats", "1", "--output", "speed.json", cwd=tmp_path)
-    results = json.loads((tmp_path / "speed.json").read_text())
-    assert list(results["benchmark"]["rows"]) == ["AST", "r 3", "ratio 0.25", "ratio 0.5"]
-    assert "| ratio 0.5 |" in text
 
 
 def test_a_saved_model_is_loaded_without_the_package(tmp_path):

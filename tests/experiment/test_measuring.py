@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from fastast_hf.experiment import measuring
 from fastast_hf.experiment.arguments import ComparisonArguments
-from fastast_hf.experiment.measuring import compare_schedules, describe_merging, measure_speed
+from fastast_hf.experiment.measuring import describe_merging, measure_speed
 from fastast_hf.experiment.start import stock_ast
-from tests.conftest import tiny_ast, tiny_input, tiny_model
+from tests.conftest import tiny_model
 from tests.experiment.test_task import task_of
 
 
@@ -26,6 +27,21 @@ def test_speed_is_measured_on_clips_of_the_task(task):
     assert (told["batch_size"], told["num_frames"], told["dtype"]) == (12, 64, "float32")
     assert list(told["rows"]) == ["ast", "fastast"]
     assert told["rows"]["fastast"]["mac_ratio"] > 1
+    assert told["rows"]["fastast"]["num_frames"] == 64
+
+
+def test_models_are_measured_as_in_use_and_left_in_training(task, monkeypatch):
+    modes = []
+    monkeypatch.setattr(measuring, "compare_throughput", lambda rows, repeats: modes.extend(is_training()) or {})
+    model = student(merge_ratio=0.4).train()
+    ast = stock_ast(model).train()
+
+    def is_training():
+        return [model.training, ast.training]
+
+    measure_speed(model, ast, task, ComparisonArguments(benchmark_batch_size=1))
+    assert modes == [False, False]
+    assert is_training() == [True, True]
 
 
 def test_an_unmerged_student_agrees_with_itself(task):
@@ -44,19 +60,3 @@ def test_a_merged_student_is_compared_with_its_unmerged_self(task):
     kl = (unmerged.exp() * (unmerged - merged)).sum(-1).mean().item()
     assert told["agreement"]["mean_kl"] == pytest.approx(kl, rel=1e-3)
     assert told["merge_schedule"] == list(model.config.merge_schedule().tokens_merged)
-
-
-def test_schedules_share_the_weights_and_save_work():
-    ast = tiny_ast()
-    schedules = {"r 5": {"tokens_merged_per_layer": 5}, "ratio 0.4": {"merge_ratio": 0.4}}
-    rows = compare_schedules(ast, tiny_input(), schedules, repeats=1)
-    assert not ast.classifier.dense.weight.is_meta
-    assert list(rows) == ["AST", "r 5", "ratio 0.4"]
-    assert rows["AST"].mac_ratio == 1 < rows["r 5"].mac_ratio < rows["ratio 0.4"].mac_ratio
-
-
-def test_a_fastast_may_be_the_baseline():
-    rows = compare_schedules(
-        tiny_model(merge_ratio=0.1), tiny_input(), {"r 5": {"tokens_merged_per_layer": 5}}, repeats=1
-    )
-    assert rows["r 5"].mac_ratio > 1

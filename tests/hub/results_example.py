@@ -57,6 +57,56 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
+_PADDED = {"runtime": "eager", "dtype": "float32", "num_frames": 1024, "repeats": 20}
+SPEED_EXAMPLE: dict[str, Any] = {
+    **{name: EXAMPLE[name] for name in ("schema", "date", "environment")},
+    "kind": "speed",
+    "command": "fastast benchmark ast-base --batch-size 1",
+    "model": "ast-base",
+    "benchmark": {
+        "rows": [
+            {
+                **_PADDED,
+                "name": "AST",
+                "merging": {"merge_ratio": 0.0},
+                "batch_size": 1,
+                "clips_per_second": 0.8,
+                "latency_ms": 1250.0,
+                "latency_iqr_ms": 25.25,
+                "gmacs_per_clip": 130.514,
+                "speed_up": 1.0,
+                "mac_ratio": 1.0,
+                "share_of_mac_ratio": 1.0,
+                "peak_memory_mib": 21.16,
+            },
+            {
+                **_PADDED,
+                "name": "ratio 0.25, onnxruntime",
+                "merging": {"merge_ratio": 0.25},
+                "runtime": "onnxruntime",
+                "batch_size": 1,
+                "clips_per_second": 3.0,
+                "latency_ms": 333.3,
+                "latency_iqr_ms": 4.0,
+                "gmacs_per_clip": 32.628,
+                "speed_up": 3.75,
+                "mac_ratio": 4.0,
+                "share_of_mac_ratio": 0.9375,
+                "peak_memory_mib": None,
+            },
+        ]
+    },
+}
+
+
+def speed_example(*, batch_sizes: tuple[int, ...] = (1,), **of_each_row: Any) -> dict[str, Any]:
+    """Copy the example of speed alone; repeat its rows at each batch size, and set fields in all of them."""
+    results = copy.deepcopy(SPEED_EXAMPLE)
+    rows = results["benchmark"]["rows"]
+    results["benchmark"]["rows"] = [{**row, "batch_size": size, **of_each_row} for size in batch_sizes for row in rows]
+    return results
+
+
 def example(**changes: Any) -> dict[str, Any]:
     """Copy the example and set fields by their dotted path, written with double underscores; None removes one."""
     results = copy.deepcopy(EXAMPLE)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from fastast_hf.hub.results import check_results, load_results
-from tests.hub.results_example import example
+from tests.hub.results_example import example, speed_example
 
 
 def test_example_is_valid_and_survives_json(tmp_path):
@@ -54,6 +54,48 @@ def test_ast_and_teacher_may_be_absent():
 def test_what_does_not_fit_is_named(changes, message):
     with pytest.raises(ValueError, match=message):
         check_results(example(**changes))
+
+
+def test_results_of_speed_need_no_training():
+    check_results(speed_example())
+    check_results(speed_example(agreement=0.975))
+    check_results(speed_example() | {"against": "another"})
+
+
+@pytest.mark.parametrize(
+    ("of_each_row", "message"),
+    [
+        ({"name": 1}, r"`benchmark\.rows\[0\]\.name` must be of type str, got 1\."),
+        ({"runtime": None}, r"`benchmark\.rows\[0\]\.runtime` must be of type str, got None\."),
+        ({"batch_size": "8"}, r"`benchmark\.rows\[0\]\.batch_size` must be a finite number, got '8'\."),
+        ({"latency_iqr_ms": None}, r"`benchmark\.rows\[0\]\.latency_iqr_ms` must be a finite number, got None\."),
+        ({"mac_ratio": float("inf")}, r"`benchmark\.rows\[0\]\.mac_ratio` must be a finite number, got inf\."),
+        (
+            {"peak_memory_mib": "much"},
+            r"`benchmark\.rows\[0\]\.peak_memory_mib` must be a finite number, got 'much'\.",
+        ),
+        ({"agreement": "all"}, r"`benchmark\.rows\[0\]\.agreement` must be a finite number, got 'all'\."),
+        ({"agreement": 97.5}, r"`benchmark\.rows\[0\]\.agreement` must lie in \[0, 1\], got 97\.5\."),
+    ],
+)
+def test_what_does_not_fit_in_a_row_of_speed_is_named(of_each_row, message):
+    with pytest.raises(ValueError, match=message):
+        check_results(speed_example(**of_each_row))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": None}, r"`model` must be of type str, got None\."),
+        ({"benchmark": {"rows": {}}}, r"`benchmark\.rows` must be of type list, got \{\}\."),
+        ({"benchmark": {"rows": []}}, r"`benchmark\.rows` must hold at least one row, got none\."),
+        ({"benchmark": {"rows": ["AST"]}}, r"`benchmark\.rows\[0\]` must be a dictionary, got 'AST'\."),
+        ({"file_to_label": {}}, r"`file_to_label\.num_clips` must be an integer of at least 1, got None\."),
+    ],
+)
+def test_what_does_not_fit_in_results_of_speed_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        check_results(speed_example() | change)
 
 
 def test_results_must_be_a_dictionary():

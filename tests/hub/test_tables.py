@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fastast_hf.hub.tables import conditions_line, data_line, models_table, render_results, results_block
-from tests.hub.results_example import example
+from tests.hub.results_example import example, speed_example
+from tests.hub.test_file_to_label_tables import EXAMPLE as FILE_TO_LABEL
 
 DOOR = Path(__file__).parents[2] / "model_cards" / "render.py"
 PAGE = "# Title\n\n<!-- results:esc10 -->\nstale numbers\n<!-- /results -->\n\nEnd.\n"
@@ -44,6 +45,26 @@ def test_lines_name_the_data_and_the_conditions():
 
 def test_gpu_is_named_beside_the_processor():
     assert "A GPU and A Processor" in conditions_line(example(environment__hardware__gpu="A GPU"))
+
+
+def test_conditions_of_a_speed_measurement_are_those_of_all_rows():
+    assert "in turns, batch 1; 1,024 frames; float32; A Processor" in conditions_line(speed_example())
+    results = speed_example(batch_sizes=(1, 8))
+    results["benchmark"]["rows"][1] |= {"num_frames": 98, "dtype": "bfloat16"}
+    assert "batch 1 and 8; 1,024 and 98 frames; float32 and bfloat16; A Proc" in conditions_line(results)
+
+
+def test_block_of_a_speed_measurement_holds_table_conditions_and_command():
+    block = results_block(speed_example())
+    table, conditions, command = block.split("\n\n")
+    assert table.startswith("| ast-base |")
+    assert conditions.startswith("Speed: ")
+    assert command == "```bash\nfastast benchmark ast-base --batch-size 1\n```"
+
+
+def test_block_of_a_speed_measurement_goes_on_from_file_to_label():
+    block = results_block(speed_example() | {"file_to_label": FILE_TO_LABEL})
+    assert block.index("| AST |") < block.index("| + merging |") < block.index("Speed: ")
 
 
 def test_block_is_replaced_and_nothing_else(results_dir):

@@ -1,0 +1,91 @@
+"""The application: its commands, the options before a command, and errors in words instead of a traceback."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fastast_hf.cli import benchmark, classify, export
+from fastast_hf.cli.console import print_error
+
+# What a user can cause: files, values, packages that are not installed. The Hub's errors are OSErrors and ValueErrors.
+# Anything else is a fault of the program, whose traceback belongs into a report.
+_ERRORS_OF_USERS = (OSError, ValueError, ImportError)
+
+_EPILOG = """
+Examples:
+  fastast classify dog.wav --model MIT/ast-finetuned-audioset-10-10-0.4593
+  fastast benchmark my-fastast
+  fastast export my-fastast my-fastast.onnx
+
+MODEL is a folder or a name on the Hub, of a FastAST or of any AST.
+"fastast COMMAND --help" explains a command.
+
+Exit codes:
+  0    all went well
+  1    an error, told on stderr
+  2    a wrong option or argument
+  3    some files could not be read, and are listed on stderr
+  130  interrupted
+"""
+
+
+class _ErrorsInWords(TyperGroup):
+    """Commands whose users' errors become one message and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever read our output, such as `head`, has enough: typer ends quietly
+        except _ERRORS_OF_USERS as error:
+            if ctx.params["debug"]:
+                raise
+            print_error(error)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    name="fastast",
+    cls=_ErrorsInWords,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from fastast_hf.model.version import __version__
+
+        typer.echo(f"fastast_hf {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error. Before the command.")
+    ] = False,
+) -> None:
+    """Run an Audio Spectrogram Transformer several times faster.
+
+    FastAST merges tokens of a sound that are alike, in every layer, with the
+    weights that you have.
+    """
+
+
+app.command(epilog=benchmark.EPILOG)(benchmark.benchmark)
+app.command(epilog=classify.EPILOG)(classify.classify)
+app.command(epilog=export.EPILOG)(export.export)
+
+
+def main() -> None:
+    """Run `fastast` with the arguments of this process, and exit with its code."""
+    app(prog_name="fastast")

@@ -1,0 +1,98 @@
+"""What all commands say to a person, on stderr: stdout is for results alone."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import Progress
+from rich.text import Text
+
+_SECONDS_WITHOUT_BAR = 2.0
+
+
+def printable(text: str) -> str:
+    r"""Write what a terminal would obey or not show as an escape, so that a name prints as one line and does nothing.
+
+    Args:
+        text: Such as a file name or a label, from anybody.
+
+    Returns:
+        The text; control and format characters, separators other than a space, and bytes that are no text as escapes.
+
+    Example:
+        >>> printable("caf\u00e9\x1b[2J.wav")
+        'café\\x1b[2J.wav'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def print_error(error: Exception) -> None:
+    """Print what went wrong.
+
+    Args:
+        error: Of the system, or with a message for the user.
+    """
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        message = f"{error.strerror}: {error.filename}"
+    else:
+        message = str(error) or type(error).__name__
+    print_note("\n".join(map(printable, message.splitlines())), title="Error", style="bold red")
+
+
+def print_note(message: str, *, title: str = "Note", style: str = "bold yellow") -> None:
+    """Print a message that is no result.
+
+    Args:
+        message: Printable text, taken as it stands.
+        title: Printed before it.
+        style: Of the title.
+    """
+    Console(stderr=True).print(Text.assemble((f"{title}: ", style), message), soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(
+    description: str, total: float | None, *, console: Console | None = None
+) -> Iterator[Callable[[float], None]]:
+    """Show a bar on stderr while a block runs, if that takes more than two seconds and a person looks on.
+
+    Args:
+        description: What goes on.
+        total: What is there to do, in any unit; None if nobody knows.
+        console: Where; stderr if not given.
+
+    Yields:
+        A function that takes what is done so far, of `total`.
+    """
+    console = console or Console(stderr=True)
+    # Results go to stdout meanwhile: rich must not take them for its own.
+    bar = _LateProgress(
+        *Progress.get_default_columns(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task(description, total=total)
+    with bar:
+        yield lambda completed: bar.update(task, completed=completed)
+
+
+@contextmanager
+def working(description: str, *, console: Console | None = None) -> Iterator[None]:
+    """Show that a block runs, and for how long, where nobody can tell which share of it is done.
+
+    Args:
+        description: What goes on.
+        console: Where; stderr if not given.
+    """
+    with progress_bar(description, None, console=console):
+        yield
+
+
+class _LateProgress(Progress):
+    """A bar that waits before it shows itself."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if any((task.elapsed or 0) >= _SECONDS_WITHOUT_BAR for task in self.tasks):
+            yield from super().get_renderables()

@@ -1,0 +1,133 @@
+"""The model of a command, from a folder or the Hub. It imports torch, so commands import it when they run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import ASTConfig, PreTrainedConfig
+from transformers.utils import logging
+
+from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
+
+
+def load_classifier(
+    name: str,
+    *,
+    merge_ratio: float | list[float] | None = None,
+    tokens_merged_per_layer: int | list[int] | None = None,
+    device: str | None = None,
+    dtype: str = "float32",
+) -> tuple[FastASTForAudioClassification, FastASTFeatureExtractor]:
+    """Load a FastAST or AST classifier with its feature extractor.
+
+    Code that comes with a checkpoint is not run: this package has it.
+
+    Args:
+        name: Folder, or name on the Hub.
+        merge_ratio: Replaces the checkpoint's merge schedule, see FastASTConfig.
+        tokens_merged_per_layer: Does so, too. Only one of them can be given.
+        device: As torch names it. Default: the accelerator that torch finds, else the CPU.
+        dtype: Of the weights, as torch names it.
+
+    Returns:
+        The model in eval mode, on the device, and its feature extractor.
+
+    Raises:
+        OSError: If there is no such checkpoint, or it cannot be read or reached.
+        ValueError: If it is no classifier of these kinds, the schedule is impossible, or torch has no such device here.
+    """
+    torch_device = find_device(device)
+    _check_type(name)
+    merging = merging_fields(merge_ratio, tokens_merged_per_layer)
+    feature_extractor = FastASTFeatureExtractor.from_pretrained(name)
+    try:
+        with _late_bars():
+            loaded: Any = FastASTForAudioClassification.from_pretrained(
+                name, dtype=getattr(torch, dtype), output_loading_info=True, **merging
+            )
+    except SafetensorError as error:
+        raise ValueError(
+            f"`model` must hold whole weights, got {name}: {error}. Copy or download its model.safetensors again."
+        ) from error
+    model, loading_info = loaded
+    if loading_info["missing_keys"]:
+        raise ValueError(
+            f"`model` must be a trained classifier, got {name} without {', '.join(sorted(loading_info['missing_keys']))}. "
+            "Give a checkpoint that was fine-tuned for audio classification."
+        )
+    return model.to(torch_device).eval(), feature_extractor
+
+
+def merging_fields(
+    merge_ratio: float | list[float] | None, tokens_merged_per_layer: int | list[int] | None
+) -> dict[str, Any]:
+    """Give the fields of a FastASTConfig that replace a checkpoint's merge schedule, of either kind.
+
+    Args:
+        merge_ratio: See FastASTConfig, or None.
+        tokens_merged_per_layer: See FastASTConfig, or None.
+
+    Returns:
+        Both fields, or none if neither is given.
+
+    Raises:
+        ValueError: If both are given.
+
+    Example:
+        >>> merging_fields(None, 40)
+        {'merge_ratio': 0.0, 'tokens_merged_per_layer': 40}
+    """
+    if merge_ratio is None and tokens_merged_per_layer is None:
+        return {}
+    if merge_ratio is not None and tokens_merged_per_layer is not None:
+        raise ValueError(
+            f"`merge_ratio` must be left out beside `tokens_merged_per_layer`, got {merge_ratio} and "
+            f"{tokens_merged_per_layer}. Give the one or the other."
+        )
+    return {"merge_ratio": merge_ratio or 0.0, "tokens_merged_per_layer": tokens_merged_per_layer}
+
+
+def find_device(name: str | None) -> torch.device:
+    """Find a device that works.
+
+    Args:
+        name: As torch names it, or None for the accelerator that torch finds, else the CPU.
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: If torch has no such device here.
+    """
+    if name is None:
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        # The log-mel's transform is in float64, which Apple's GPUs do not have.
+        return torch.device("cpu") if accelerator is None or accelerator.type == "mps" else accelerator
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"`device` must be one that torch has here, got {name}: {error}. Leave it out for the fastest that there is."
+        ) from None
+
+
+def _check_type(name: str) -> None:
+    """Refuse what transformers would load as far as names match, and leave the rest at random."""
+    model_type = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
+    if model_type not in (ASTConfig.model_type, FastASTConfig.model_type):
+        raise ValueError(
+            f"`model` must be an AST or a FastAST, got {name}, whose config.json names the type {model_type}. Give another "
+            "checkpoint."
+        )
+
+
+@contextmanager
+def _late_bars() -> Iterator[None]:
+    """Let transformers show a bar only where it takes more than two seconds."""
+    previous = logging.set_tqdm_hook(lambda make, args, kwargs: make(*args, **{**kwargs, "delay": 2, "leave": False}))
+    try:
+        yield
+    finally:
+        logging.set_tqdm_hook(previous)

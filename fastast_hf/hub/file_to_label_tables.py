@@ -1,0 +1,151 @@
+"""What `measure_file_to_label` found, checked and as Markdown: the `file_to_label` of a results file of speed.
+
+```
+num_clips  median_clip_seconds  max_length (frames)  batch_size  num_workers  turns  pipeline_batch_size
+merge_ratio  tokens_merged_per_layer   of the row that merges: numbers, or lists of one a layer; the second may be null
+stock_features  "numpy" or "torchaudio"
+rows   {name: {ms_per_clip, clips_per_second, speed_up, speed_up_range [lowest, highest], step, share or null, agreement}}
+parts  {name of a row: {decode, features, model}}, in ms a clip
+```
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any
+
+from fastast_hf.hub.markdown import escape_markdown, markdown_table
+
+_NOTHING = "-"
+_PARTS = ("decode", "features", "model")
+_WHAT_PARTS_ARE = (
+    "Parts one after the other, in ms a clip; decoding in one thread. The pipeline was given decoded clips: its row has no "
+    "decoding in it. `classify_files` decodes, computes features and runs the model at the same time."
+)
+
+
+def check_file_to_label(part: Mapping[str, Any]) -> None:
+    """Check that a part holds everything that its tables are rendered from.
+
+    Args:
+        part: See the module.
+
+    Raises:
+        ValueError: Naming the first field that is missing, of the wrong type or out of range.
+    """
+    _check_fields("file_to_label", part, _FIELDS)
+    for name, row in part["rows"].items():
+        _check_fields(f"file_to_label.rows.{name}", row, _ROW_FIELDS)
+    for name, times in part["parts"].items():
+        if name not in part["rows"]:
+            raise ValueError(_message("file_to_label.parts", f"named as rows are, {', '.join(part['rows'])}", name))
+        _check_fields(f"file_to_label.parts.{name}", times, dict.fromkeys(_PARTS, _POSITIVE))
+
+
+def file_to_label_table(part: Mapping[str, Any], model_name: str) -> str:
+    """Write what each step saves, how it was measured, and where the time of a clip goes.
+
+    Args:
+        part: Checked, see the module.
+        model_name: The model's.
+
+    Returns:
+        Two Markdown tables, each with a line behind it.
+    """
+    return "\n\n".join([_steps_table(part, model_name), _conditions_line(part), _parts_table(part), _WHAT_PARTS_ARE])
+
+
+def _steps_table(part: Mapping[str, Any], model_name: str) -> str:
+    """Write a line for each row; it has all steps of the rows above it."""
+    head = [model_name, "A clip", "Speed-up", "In single turns", "This step", "Share of the speed-up", "Same label"]
+    lines = [
+        [
+            name,
+            f"{row['ms_per_clip']:,.1f} ms",
+            f"{row['speed_up']:.2f}x",
+            "{:.2f}x to {:.2f}x".format(*row["speed_up_range"]),
+            f"{row['step']:.2f}x",
+            _NOTHING if row["share"] is None else f"{row['share']:.0%}",
+            f"{row['agreement']:.1%}",
+        ]
+        for name, row in part["rows"].items()
+    ]
+    lines[0][3:6] = [_NOTHING] * 3  # the first row is no step, and its ratio to itself is 1
+    return markdown_table(head, lines)
+
+
+def _conditions_line(part: Mapping[str, Any]) -> str:
+    """Say what was measured, and how."""
+    ratio, counts = part["merge_ratio"], part["tokens_merged_per_layer"]
+    conditions = [
+        f"{part['num_clips']:,} files, median {part['median_clip_seconds']:.1f} s",
+        f"AST pads to {part['max_length']:,} frames, its features by {part['stock_features']}",
+        f"merge ratio {_listed(ratio)}" if counts is None else f"r {_listed(counts)}",
+        f"batch {part['batch_size']}, {part['pipeline_batch_size']} in the pipeline",
+        f"{part['num_workers']} threads that decode",
+        f"rows in {part['turns']} turns, medians over the turns",
+    ]
+    return f"File to label: {escape_markdown('; '.join(conditions))}."
+
+
+def _parts_table(part: Mapping[str, Any]) -> str:
+    """Write where the time of a clip goes, beside what the row took."""
+    lines = [
+        [name, *(f"{ms:,.1f} ms" for ms in (*times, sum(times), part["rows"][name]["ms_per_clip"]))]
+        for name, times in ((name, [found[of] for of in _PARTS]) for name, found in part["parts"].items())
+    ]
+    return markdown_table(["Parts", "Decode", "Features", "Model", "Sum", "The row"], lines)
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+_Rule = tuple[str, Callable[[Any], bool]]
+"""What a field must be, in words, and whether a value is that."""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_numbers(value: Any) -> bool:
+    return _is_number(value) or (isinstance(value, list) and all(map(_is_number, value)))
+
+
+_COUNT: _Rule = "an integer of at least 1", lambda value: isinstance(value, int) and _is_number(value) and value >= 1
+_POSITIVE: _Rule = "a positive finite number", lambda value: _is_number(value) and value > 0
+_COUNTS = ("num_clips", "max_length", "batch_size", "num_workers", "turns", "pipeline_batch_size")
+
+_FIELDS: dict[str, _Rule] = dict.fromkeys(_COUNTS, _COUNT) | {
+    "median_clip_seconds": _POSITIVE,
+    "merge_ratio": ("a number or a list of numbers", _are_numbers),
+    "tokens_merged_per_layer": (
+        "null, a number or a list of numbers",
+        lambda value: value is None or _are_numbers(value),
+    ),
+    "stock_features": ('"numpy" or "torchaudio"', lambda value: value in ("numpy", "torchaudio")),
+    "rows": ("a dictionary of two or more rows", lambda value: isinstance(value, Mapping) and len(value) >= 2),
+    "parts": ("a dictionary", lambda value: isinstance(value, Mapping)),
+}
+_ROW_FIELDS: dict[str, _Rule] = dict.fromkeys(("ms_per_clip", "clips_per_second", "speed_up", "step"), _POSITIVE) | {
+    "speed_up_range": (
+        "a list, the lowest and the highest speed-up of a turn",
+        lambda value: isinstance(value, list) and len(value) == 2 and _are_numbers(value),
+    ),
+    "share": ("a finite number, or null without a speed-up", lambda value: value is None or _is_number(value)),
+    "agreement": ("a share of the clips, 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
+}
+
+
+def _check_fields(path: str, values: Any, rules: Mapping[str, _Rule]) -> None:
+    """Hold a dictionary's fields to their rules; a missing one counts as null."""
+    if not isinstance(values, Mapping):
+        raise ValueError(_message(path, "a dictionary", values))
+    for name, (constraint, holds) in rules.items():
+        if not holds(values.get(name)):
+            raise ValueError(_message(f"{path}.{name}", constraint, values.get(name)))
+
+
+def _message(path: str, constraint: str, value: Any) -> str:
+    return f"`{path}` must be {constraint}, got {value!r}. Run `fastast benchmark MODEL --data-dir DIR` again."

@@ -1,0 +1,1 @@
+"""The drawing room: results -> figures. It needs matplotlib."""

@@ -1,0 +1,103 @@
+"""A speed measurement as a picture: how much faster each row is, beside how much faster its saved work lets it be."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Light enough for black marks on it, in grey print too; of the palette of Okabe and Ito, told apart by all eyes.
+_BAR_COLOR = "#56B4E9"
+_ROOM_FOR_NUMBERS = 1.25
+_INCHES_PER_ROW = 0.32
+_INCHES_AROUND_ROWS = 1.1
+
+
+def plot_speed(results: Mapping[str, Any], path: str | Path) -> Path:
+    """Draw a speed measurement into a file.
+
+    Args:
+        results: See `draw_speed`.
+        path: The file; its ending (.png, .pdf, .svg) says the format, and its folder is made if it is not there.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: See `check_picture_path`.
+    """
+    path = check_picture_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw_speed(results).savefig(path, dpi=200)
+    return path
+
+
+def draw_speed(results: Mapping[str, Any]) -> Figure:
+    """Draw the speed-up of each row as a bar and its MAC ratio as a mark, a panel for each batch size.
+
+    Args:
+        results: Checked results of speed alone, see `fastast_hf.hub.results`.
+
+    Returns:
+        The figure.
+    """
+    rows = results["benchmark"]["rows"]
+    panels = {size: [row for row in rows if row["batch_size"] == size] for size in _in_order(rows)}
+    heights = [_INCHES_PER_ROW * len(panel) + _INCHES_AROUND_ROWS for panel in panels.values()]
+    figure = Figure(figsize=(7, sum(heights)), layout="constrained")
+    all_axes = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (batch_size, panel) in zip(all_axes, panels.items(), strict=True):
+        _draw_panel(axes, panel)
+        axes.set_title(f"{results['model']}, batch {batch_size}", loc="left", parse_math=False)
+    all_axes[-1].set_xlim(0, _ROOM_FOR_NUMBERS * max(max(row["speed_up"], row["mac_ratio"]) for row in rows))
+    all_axes[-1].set_xlabel(f"times as fast as {rows[0]['name']}", parse_math=False)
+    handles, labels = all_axes[0].get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def check_picture_path(path: str | Path) -> Path:
+    """Find out before the measuring whether a picture can be written.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: If its ending names no format that matplotlib writes.
+    """
+    path = Path(path)
+    known = Figure().canvas.get_supported_filetypes()
+    if path.suffix.lower().removeprefix(".") not in known:
+        raise ValueError(
+            f"`plot` must end in one of {', '.join(f'.{ending}' for ending in sorted(known))}, got {path.name}. Name it "
+            "speed.png or speed.pdf."
+        )
+    return path
+
+
+def _in_order(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """List the batch sizes, each once."""
+    return list(dict.fromkeys(row["batch_size"] for row in rows))
+
+
+def _draw_panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the rows of one batch size, the first on top."""
+    places = range(len(rows))
+    speed_ups = [row["speed_up"] for row in rows]
+    mac_ratios = [row["mac_ratio"] for row in rows]
+    axes.barh(places, speed_ups, height=0.6, color=_BAR_COLOR, edgecolor="black", linewidth=0.8, label="speed-up")
+    axes.plot(
+        mac_ratios, places, linestyle="none", marker="|", markersize=15, markeredgewidth=2.5, color="black",
+        label="MAC ratio: what the saved work allows",
+    )  # fmt: skip
+    # beside whichever reaches further, so that no mark stands on a number
+    for place, speed_up, mac_ratio in zip(places, speed_ups, mac_ratios, strict=True):
+        text, end = f"{speed_up:.2f}x of {mac_ratio:.2f}x", (max(speed_up, mac_ratio), place)
+        axes.annotate(text, end, xytext=(6, 0), textcoords="offset points", va="center")
+    axes.set_yticks(places, [row["name"] for row in rows], parse_math=False)
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,148 @@
+"""The application: help, errors in words, exit codes, and the processes that start it."""
+
+import ast
+import configparser
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+import fastast_hf
+from fastast_hf import cli
+from fastast_hf.cli import loading
+from fastast_hf.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT = 300  # seconds that a command may take: far more than any needs
+
+COMMANDS = typer.main.get_command(app).commands
+
+
+def test_help_names_the_commands_and_the_exit_codes(fastast):
+    result = fastast("--help")
+    assert result.exit_code == 0
+    assert {"benchmark", "classify", "export"} <= COMMANDS.keys()
+    for words in (
+        *COMMANDS,
+        "--debug",
+        "--version",
+        "fastast classify dog.wav",
+        "3    some files",
+        "130  interrupted",
+    ):
+        assert words in result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_explains_every_option_and_has_examples(fastast, name):
+    result = fastast(name, "--help")
+    assert result.exit_code == 0
+    assert f"fastast {name} " in result.stdout.split("Examples:")[1]
+    for parameter in COMMANDS[name].params:
+        assert parameter.help
+        assert any(spelling in result.stdout for spelling in (*parameter.opts, parameter.metavar))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(name):
+    for text in (COMMANDS[name].help, COMMANDS[name].epilog):
+        assert max(len(line.strip("\n")) for line in text.splitlines()) <= 78
+
+
+def test_version(fastast):
+    assert fastast("--version").stdout == f"fastast_hf {fastast_hf.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["clasify"], ["classify"], ["classify", "x"], ["export", "--nothing"]])
+def test_wrong_arguments_end_with_2(fastast, arguments):
+    assert fastast(*arguments).exit_code == 2
+
+
+def hub_error(kind):
+    return kind("no such thing", response=SimpleNamespace(headers={}, request=None))
+
+
+ERRORS = [
+    ValueError("`window` must be short"),
+    OSError("a folder"),
+    ImportError("needs onnx"),
+    HFValidationError("no name"),
+    LocalEntryNotFoundError("not in the cache"),
+    hub_error(RepositoryNotFoundError),
+    hub_error(GatedRepoError),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_what_a_user_can_cause_is_told_in_words(fastast, monkeypatch, error):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(loading, "load_classifier", fail)
+    result = fastast("classify", "x.wav", "--model", "model")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == f"Error: {error}".splitlines()
+    assert fastast("--debug", "classify", "x.wav", "--model", "model").exception is error
+
+
+@pytest.mark.parametrize("error", [KeyError("bug"), RuntimeError("bug"), AssertionError("bug")])
+def test_a_fault_of_the_program_keeps_its_traceback(fastast, monkeypatch, error):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(loading, "load_classifier", fail)
+    assert fastast("classify", "x.wav", "--model", "model").exception is error
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (BrokenPipeError(32, "gone"), 1)])
+def test_an_end_from_outside_is_quiet(fastast, monkeypatch, error, code):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(loading, "load_classifier", fail)
+    result = fastast("classify", "x.wav", "--model", "model")
+    assert (result.exit_code, result.output) == (code, "")
+
+
+def test_a_process_of_its_own(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "fastast_hf", "classify", "x.wav", "--model", str(tmp_path / "[red]gone")],
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: ")
+    assert "[red]gone" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_installed_command_is_this_one():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["options.entry_points"]["console_scripts"].strip() == "fastast = fastast_hf.cli:main"
+    assert callable(cli.main)
+
+
+SLOW = {"accelerate", "datasets", "evaluate", "matplotlib", "onnx", "onnxruntime", "sklearn", "torch", "transformers"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in (ROOT / "fastast_hf" / "cli").glob("*.py") if path.name != "loading.py"],
+    ids=lambda p: p.name,
+)
+def test_what_is_slow_to_import_is_imported_by_the_command_that_needs_it(path):
+    for node in ast.parse(path.read_text()).body:  # what stands in functions and under `if TYPE_CHECKING` is deeper
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        assert {name.split(".")[0] for name in names}.isdisjoint(SLOW)
+        assert all(name.startswith("fastast_hf.cli") for name in names if name.startswith("fastast_hf"))

@@ -1,0 +1,147 @@
+"""The whole measurement on a tiny model and real sounds' stand-ins: what is told, and of what; never a time."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from fastast_hf import FastASTFeatureExtractor
+from fastast_hf.experiment import file_to_label, speed
+from fastast_hf.experiment.contenders import Contender, Opened
+from fastast_hf.experiment.speed import choose_sound_files, measure_variants
+from fastast_hf.experiment.speed_settings import Variant, speed_settings
+from fastast_hf.experiment.variants import as_stock_ast, with_schedule
+from fastast_hf.hub.results import check_results
+from fastast_hf.hub.tables import results_block
+from tests.conftest import ESC10, requires_shared, tiny_model
+
+
+def opened(name="mine", **fields):
+    extractor = FastASTFeatureExtractor(num_mel_bins=36, max_length=fields.get("max_length", 96))
+    return Opened(name, tiny_model(num_hidden_layers=2, **fields), extractor)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sounds")
+    for number in range(7):
+        samples = np.random.default_rng(number).uniform(-0.5, 0.5, 3_000 + 2_000 * number)
+        soundfile.write(folder / f"{number}.wav", samples, 16_000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(sounds):
+    """Results on sounds, with batches that the number of sounds does not fill."""
+    mine = opened(merge_ratio=0.4)
+    settings = speed_settings(
+        mine.model, batch_sizes=[1, 3], dtypes=[torch.float32, torch.bfloat16], num_frames=[96, 40], repeats=1
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_to_label, "_let_threads_fall_asleep", lambda: None)  # nobody measures here
+        return measure_variants(mine, settings, paths=choose_sound_files(sounds, 5))
+
+
+def test_results_fit_their_schema_and_are_rendered(measured):
+    check_results(json.loads(json.dumps(measured)))
+    assert (measured["kind"], measured["model"], measured["benchmark"]["num_clips"]) == ("speed", "mine", 5)
+    text = results_block(measured)
+    for words in ("| ratio 0.4, bfloat16, 40 frames | 3 |", "batch 1 and 3", "96 and 40 frames", "+ merging"):
+        assert words in text
+
+
+def test_rows_of_each_batch_size_follow_each_other(measured):
+    rows = measured["benchmark"]["rows"]
+    names = [row["name"] for row in rows]
+    assert names[: len(names) // 2] == names[len(names) // 2 :]
+    assert names[:2] == ["AST", "ratio 0.4"]
+    assert [row["batch_size"] for row in rows] == [1] * 8 + [3] * 8
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["ratio 0.4"]["merging"] == {"merge_ratio": 0.4}
+    assert by_name["AST"]["mac_ratio"] == 1 < by_name["ratio 0.4"]["mac_ratio"]
+    assert by_name["ratio 0.4, bfloat16"]["dtype"] == "bfloat16"
+    assert by_name["unmerged, 40 frames"]["num_frames"] == 40
+    assert by_name["ratio 0.4"]["peak_memory_mib"] < by_name["AST"]["peak_memory_mib"]
+
+
+def test_answers_are_compared_on_the_sounds_that_a_row_hears(measured, sounds):
+    mine = opened(merge_ratio=0.4)
+    paths = choose_sound_files(sounds, 5)
+    clips = speed._spectrograms(paths, mine.feature_extractor)
+    unmerged = as_stock_ast(mine.model)
+    for row in measured["benchmark"]["rows"]:
+        twin = with_schedule(mine.model, **row["merging"]).to(getattr(torch, row["dtype"]))
+        heard = clips[:, : row["num_frames"]].to(twin.dtype)
+        with torch.inference_mode():
+            same = twin(heard).logits.argmax(-1) == unmerged(clips).logits.argmax(-1)
+        assert row["agreement"] == pytest.approx(same.double().mean().item())
+
+
+def test_from_file_to_label_takes_the_schedule_and_the_other_dtypes(measured):
+    part = measured["file_to_label"]
+    assert list(part["rows"])[-2:] == ["+ merging", "+ bfloat16"]
+    assert (part["merge_ratio"], part["num_clips"], part["batch_size"], part["turns"]) == (0.4, 5, 3, 5)
+
+
+def test_full_batches_alone_reach_a_model():
+    """A compiled model would be compiled again for another size."""
+    shapes = []
+
+    def forward(input_values):
+        shapes.append(tuple(input_values.shape))
+        return input_values.mean(dim=1)
+
+    extractor = FastASTFeatureExtractor(num_mel_bins=36, max_length=96)
+    contender = Contender(Variant({}, torch.float32, "compiled", 40), forward, 1, extractor)
+    clips = torch.randn(5, 96, 36)
+    logits = speed._logits(contender, clips, batch_size=2, device=torch.device("cpu"), tell=lambda: None)
+    assert shapes == [(2, 40, 36)] * 3
+    assert torch.equal(logits, clips[:, :40].mean(dim=1))
+
+
+def test_another_model_is_the_baseline(sounds):
+    mine, theirs = opened(merge_ratio=0.4), opened("theirs", max_length=80)
+    settings = speed_settings(mine.model, batch_sizes=[2], repeats=1)
+    results = measure_variants(mine, settings, against=theirs)
+    check_results(results)
+    assert results["against"] == "theirs"
+    assert [row["name"] for row in results["benchmark"]["rows"]] == ["against theirs", "unmerged", "ratio 0.4"]
+    assert "agreement" not in results["benchmark"]["rows"][0]
+    assert "file_to_label" not in results
+
+
+def test_answers_that_mean_different_things_are_not_compared(sounds):
+    mine = opened()
+    theirs = opened("theirs", id2label={0: "dog", 1: "rain"}, label2id={"dog": 0, "rain": 1})
+    message = (
+        r"`against` must answer with the labels of mine to compare the answers, got theirs, whose 2 labels differ\."
+    )
+    with pytest.raises(ValueError, match=message):
+        measure_variants(mine, speed_settings(mine.model), against=theirs, paths=choose_sound_files(sounds, 2))
+
+
+def test_sounds_are_spread_over_the_folder(sounds):
+    assert [path.name for path in choose_sound_files(sounds, 3)] == ["0.wav", "2.wav", "4.wav"]
+    assert len(choose_sound_files(sounds, 100)) == 7
+
+
+@requires_shared
+def test_ten_clips_of_esc10_are_one_of_each_class():
+    assert len({path.parent.name for path in choose_sound_files(ESC10, 10)}) == 10
+
+
+def test_a_folder_without_sounds_and_no_limit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"`data_dir` must hold sound files, got none in .*\. Check the path\."):
+        choose_sound_files(tmp_path, 10)
+    with pytest.raises(ValueError, match=r"`limit` must be at least 1, got 0\. Leave it out"):
+        choose_sound_files(tmp_path, 0)
+
+
+def test_the_version_of_onnx_runtime_is_told_where_it_ran(monkeypatch):
+    mine = opened()
+    monkeypatch.setattr(speed, "make_contenders", lambda *_: {})
+    monkeypatch.setattr(speed, "_measure_throughput", lambda *_: [])
+    results = measure_variants(mine, speed_settings(mine.model, runtimes=["onnxruntime"]))
+    assert results["environment"]["versions"]["onnxruntime"]

@@ -1,0 +1,45 @@
+import pytest
+
+from fastast_hf.hub.speed_tables import speed_columns, speed_table, three_digits
+from tests.hub.results_example import speed_example
+
+
+def test_every_number_of_a_row_is_shown_and_a_dash_where_there_is_none():
+    assert speed_table(speed_example()).splitlines() == [
+        "| ast-base | Clips/s | Latency ms | IQR ms | Speed-up | GMACs per clip | MAC ratio | Share reached | Peak MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| AST | 0.80 | 1,250 | 25.2 | 1.00x | 130.51 | 1.00x | 1.00 | 21.2 |",
+        "| ratio 0.25, onnxruntime | 3.00 | 333 | 4.00 | 3.75x | 32.63 | 4.00x | 0.94 | - |",
+    ]
+
+
+def test_columns_without_numbers_are_left_out():
+    columns = speed_columns(speed_example(peak_memory_mib=None)["benchmark"]["rows"])
+    assert list(columns)[-1] == "Share reached"
+    assert speed_columns(speed_example(agreement=0.975)["benchmark"]["rows"])["Same answer"] == ["97.5%"] * 2
+
+
+def test_several_batch_sizes_get_a_column():
+    lines = speed_table(speed_example(batch_sizes=(1, 8))).splitlines()
+    assert lines[0].startswith("| ast-base | Batch | Clips/s |")
+    assert [line.split(" | ")[1] for line in lines[2:]] == ["1", "1", "8", "8"]
+
+
+def test_a_name_from_outside_is_escaped():
+    assert r"| a\|b |" in speed_table(speed_example(name="a|b"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.004, "0.00"),
+        (0.5, "0.50"),
+        (9.994, "9.99"),
+        (9.996, "10.0"),
+        (99.94, "99.9"),
+        (99.96, "100"),
+        (12345, "12,345"),
+    ],
+)
+def test_three_digits_are_shown_at_every_size(value, text):
+    assert three_digits(value) == text
