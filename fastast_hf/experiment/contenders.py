@@ -73,7 +73,7 @@ def make_contenders(
     if against is None:
         baseline = _padded_and_eager(as_stock_ast(opened.model), UNMERGED, opened.feature_extractor)
         contenders = {"AST": baseline}
-        pass  # the same work, to the last bit
+        variants.pop(variant_name(baseline.variant, config), None)  # the same work, to the last bit
     else:
         schedule = own_schedule(against.model.config)
         model = against.model if schedule else as_stock_ast(against.model)
