@@ -78,7 +78,10 @@ def classify(
     ] = None,
     dtype: Annotated[
         Literal["float32", "bfloat16"],
-        typer.Option(help="What to compute in. bfloat16 is less exact, and faster on a GPU or a CPU that has it.", rich_help_panel=_SPEED),
+        typer.Option(
+            help="What to compute in. bfloat16 is less exact, and faster on a GPU or a CPU that has it.",
+            rich_help_panel=_SPEED,
+        ),
     ] = "float32",
     output: Annotated[
         Path | None,
