@@ -44,9 +44,7 @@ def test_the_best_candidate_is_chosen_by_accuracy_then_map_then_order(results):
 
     def measure(label, accuracy, mean_average_precision):
         metrics = {"accuracy": accuracy, "map": mean_average_precision}
-        evidence.write_json(
-            results / f"esc10-tuning-ast-{label}.json", {"models": {"fastast": {"metrics": metrics}}}
-        )
+        evidence.write_json(results / f"esc10-tuning-ast-{label}.json", {"models": {"fastast": {"metrics": metrics}}})
 
     assert evidence.chosen("esc10", "ast", labels) == "lr3e-4"
     measure("lr3e-4", 0.9, 0.95)

@@ -6,6 +6,7 @@ from fastast_hf.evaluation.environment import environment, without_machine_path
 from fastast_hf.evaluation.inference import inference
 from fastast_hf.evaluation.macs import count_macs
 from fastast_hf.evaluation.metrics import compute_metrics
+from fastast_hf.evaluation.paired import McNemar, PairedInterval, mcnemar, paired_interval
 from fastast_hf.evaluation.peak_memory import peak_memory_mib
 from fastast_hf.evaluation.runtimes import (
     RUNTIMES,
@@ -20,6 +21,8 @@ __all__ = [
     "RUNTIMES",
     "Agreement",
     "Forward",
+    "McNemar",
+    "PairedInterval",
     "Row",
     "Runtime",
     "ThroughputResult",
@@ -31,7 +34,9 @@ __all__ = [
     "eager_forward",
     "environment",
     "inference",
+    "mcnemar",
     "onnxruntime_forward",
+    "paired_interval",
     "peak_memory_mib",
     "without_machine_path",
 ]
