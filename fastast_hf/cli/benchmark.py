@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:  # it comes with torch and transformers
-    from fastast_hf.experiment.contenders import Opened
+    from fastast_hf.speed.contenders import Opened
 
 # typer takes a list of an Enum, and none of a Literal
 DTypes = StrEnum("DTypes", ["float32", "bfloat16", "float16"])
@@ -129,8 +129,8 @@ def benchmark(
     import torch
 
     from fastast_hf.experiment.files import write_json
-    from fastast_hf.experiment.speed import choose_sound_files, measure_variants
-    from fastast_hf.experiment.speed_settings import speed_settings
+    from fastast_hf.speed.measuring import choose_sound_files, measure_variants
+    from fastast_hf.speed.settings import speed_settings
 
     opened = _open(model, device)
     baseline = None if against is None else _open(against, device)
@@ -162,8 +162,8 @@ def benchmark(
 def _open(name: str, device: str | None) -> "Opened":
     """Open a model, in float32, or make one with random weights."""
     from fastast_hf.cli.loading import find_device, load_classifier
-    from fastast_hf.experiment.contenders import Opened
-    from fastast_hf.experiment.variants import RANDOM_MODELS, random_classifier
+    from fastast_hf.speed.contenders import Opened
+    from fastast_hf.speed.variants import RANDOM_MODELS, random_classifier
 
     if name in RANDOM_MODELS:
         model: Any

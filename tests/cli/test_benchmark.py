@@ -11,8 +11,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from fastast_hf.cli import benchmark as module
-from fastast_hf.experiment import file_to_label
 from fastast_hf.hub.results import load_results
+from fastast_hf.speed import file_to_label
 from tests.hub.results_example import speed_example
 from tests.hub.test_file_to_label_tables import EXAMPLE as FILE_TO_LABEL
 

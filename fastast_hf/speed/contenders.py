@@ -9,7 +9,9 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from fastast_hf.evaluation import Forward, Row, Runtime, compiled_forward, eager_forward, onnxruntime_forward
-from fastast_hf.experiment.speed_settings import (
+from fastast_hf.hub.export import export_onnx
+from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.speed.settings import (
     UNMERGED,
     SpeedSettings,
     Variant,
@@ -17,9 +19,7 @@ from fastast_hf.experiment.speed_settings import (
     own_schedule,
     variant_name,
 )
-from fastast_hf.experiment.variants import as_stock_ast, count_clip_macs, in_dtype, with_schedule
-from fastast_hf.hub.export import export_onnx
-from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.speed.variants import as_stock_ast, count_clip_macs, in_dtype, with_schedule
 
 SECONDS_WITHOUT_BAR = 2.0
 

@@ -6,7 +6,7 @@ from transformers import ASTForAudioClassification
 
 from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.evaluation import count_macs
-from fastast_hf.experiment.variants import (
+from fastast_hf.speed.variants import (
     as_stock_ast,
     as_stock_extractor,
     count_clip_macs,

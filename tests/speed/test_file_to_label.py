@@ -15,9 +15,11 @@ from transformers import ASTFeatureExtractor, AudioClassificationPipeline
 from fastast_hf import FastASTFeatureExtractor
 from fastast_hf.classification import find_sound_files
 from fastast_hf.data import load_audio
-from fastast_hf.experiment import file_to_label
-from fastast_hf.experiment.file_to_label import Turn, measure_file_to_label, summarize_parts, summarize_rows
-from fastast_hf.experiment.file_to_label_rows import (
+from fastast_hf.hub.file_to_label_tables import check_file_to_label
+from fastast_hf.model.log_mel import count_frames
+from fastast_hf.speed import file_to_label
+from fastast_hf.speed.file_to_label import Turn, measure_file_to_label, summarize_parts, summarize_rows
+from fastast_hf.speed.file_to_label_rows import (
     TimedPipeline,
     files_row,
     front_end_row,
@@ -25,8 +27,6 @@ from fastast_hf.experiment.file_to_label_rows import (
     parts_of_files_row,
     stopwatch,
 )
-from fastast_hf.hub.file_to_label_tables import check_file_to_label
-from fastast_hf.model.log_mel import count_frames
 from tests.conftest import ESC10, requires_shared, tiny_ast, tiny_model
 
 STEPS = ["AST, pipeline", "+ length", "+ front end", "+ batching", "+ merging"]

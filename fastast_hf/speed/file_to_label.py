@@ -26,7 +26,8 @@ from transformers import ASTFeatureExtractor, ASTForAudioClassification, PreTrai
 from transformers.utils import is_speech_available
 
 from fastast_hf.data import load_audio
-from fastast_hf.experiment.file_to_label_rows import (
+from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.speed.file_to_label_rows import (
     Row,
     TimedPipeline,
     files_row,
@@ -36,8 +37,7 @@ from fastast_hf.experiment.file_to_label_rows import (
     pipeline_row,
     stopwatch,
 )
-from fastast_hf.experiment.variants import with_schedule
-from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.speed.variants import with_schedule
 
 # OpenBLAS's threads spin for 2**26 cycles behind their last work, some 30 ms; those of OpenMP for less.
 _SECONDS_TO_FALL_ASLEEP = 0.1

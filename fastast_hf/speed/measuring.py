@@ -16,12 +16,12 @@ from tqdm.auto import tqdm
 from fastast_hf.classification import find_sound_files
 from fastast_hf.data import load_audio
 from fastast_hf.evaluation import agreement, compare_throughput, environment
-from fastast_hf.experiment.contenders import SECONDS_WITHOUT_BAR, Contender, Opened, make_contenders, make_row
-from fastast_hf.experiment.file_to_label import measure_file_to_label
-from fastast_hf.experiment.speed_settings import SpeedSettings
-from fastast_hf.experiment.variants import RANDOM_MODELS, as_stock_ast, as_stock_extractor, in_dtype, with_schedule
 from fastast_hf.hub.results import SCHEMA, provenance
 from fastast_hf.model import FastASTFeatureExtractor
+from fastast_hf.speed.contenders import SECONDS_WITHOUT_BAR, Contender, Opened, make_contenders, make_row
+from fastast_hf.speed.file_to_label import measure_file_to_label
+from fastast_hf.speed.settings import SpeedSettings
+from fastast_hf.speed.variants import RANDOM_MODELS, as_stock_ast, as_stock_extractor, in_dtype, with_schedule
 
 _FILE_TO_LABEL_TURNS = 5  # every row is the first once
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from fastast_hf.experiment import speed_settings as module
-from fastast_hf.experiment.speed_settings import Variant, list_variants, schedule_name, speed_settings
+from fastast_hf.speed import settings as module
+from fastast_hf.speed.settings import Variant, list_variants, schedule_name, speed_settings
 from tests.conftest import tiny_config, tiny_model
 
 

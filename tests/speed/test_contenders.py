@@ -6,9 +6,9 @@ from transformers import ASTForAudioClassification
 
 from fastast_hf import FastASTFeatureExtractor
 from fastast_hf.evaluation import count_macs
-from fastast_hf.experiment import contenders as module
-from fastast_hf.experiment.contenders import Opened, make_contenders, make_row
-from fastast_hf.experiment.speed_settings import Variant, speed_settings
+from fastast_hf.speed import contenders as module
+from fastast_hf.speed.contenders import Opened, make_contenders, make_row
+from fastast_hf.speed.settings import Variant, speed_settings
 from tests.conftest import tiny_ast, tiny_input, tiny_model
 
 

@@ -8,13 +8,13 @@ import soundfile
 import torch
 
 from fastast_hf import FastASTFeatureExtractor
-from fastast_hf.experiment import file_to_label, speed
-from fastast_hf.experiment.contenders import Contender, Opened
-from fastast_hf.experiment.speed import choose_sound_files, measure_variants
-from fastast_hf.experiment.speed_settings import Variant, speed_settings
-from fastast_hf.experiment.variants import as_stock_ast, with_schedule
 from fastast_hf.hub.results import check_results
 from fastast_hf.hub.tables import results_block
+from fastast_hf.speed import file_to_label, measuring
+from fastast_hf.speed.contenders import Contender, Opened
+from fastast_hf.speed.measuring import choose_sound_files, measure_variants
+from fastast_hf.speed.settings import Variant, speed_settings
+from fastast_hf.speed.variants import as_stock_ast, with_schedule
 from tests.conftest import ESC10, requires_shared, tiny_model
 
 
@@ -69,7 +69,7 @@ def test_rows_of_each_batch_size_follow_each_other(measured):
 def test_answers_are_compared_on_the_sounds_that_a_row_hears(measured, sounds):
     mine = opened(merge_ratio=0.4)
     paths = choose_sound_files(sounds, 5)
-    clips = speed._spectrograms(paths, mine.feature_extractor)
+    clips = measuring._spectrograms(paths, mine.feature_extractor)
     unmerged = as_stock_ast(mine.model)
     for row in measured["benchmark"]["rows"]:
         twin = with_schedule(mine.model, **row["merging"]).to(getattr(torch, row["dtype"]))
@@ -96,7 +96,7 @@ def test_full_batches_alone_reach_a_model():
     extractor = FastASTFeatureExtractor(num_mel_bins=36, max_length=96)
     contender = Contender(Variant({}, torch.float32, "compiled", 40), forward, 1, extractor)
     clips = torch.randn(5, 96, 36)
-    logits = speed._logits(contender, clips, batch_size=2, device=torch.device("cpu"), tell=lambda: None)
+    logits = measuring._logits(contender, clips, batch_size=2, device=torch.device("cpu"), tell=lambda: None)
     assert shapes == [(2, 40, 36)] * 3
     assert torch.equal(logits, clips[:, :40].mean(dim=1))
 
@@ -141,7 +141,7 @@ def test_a_folder_without_sounds_and_no_limit_are_refused(tmp_path):
 
 def test_the_version_of_onnx_runtime_is_told_where_it_ran(monkeypatch):
     mine = opened()
-    monkeypatch.setattr(speed, "make_contenders", lambda *_: {})
-    monkeypatch.setattr(speed, "_measure_throughput", lambda *_: [])
+    monkeypatch.setattr(measuring, "make_contenders", lambda *_: {})
+    monkeypatch.setattr(measuring, "_measure_throughput", lambda *_: [])
     results = measure_variants(mine, speed_settings(mine.model, runtimes=["onnxruntime"]))
     assert results["environment"]["versions"]["onnxruntime"]
