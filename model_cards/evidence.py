@@ -3,8 +3,9 @@
     python model_cards/evidence.py --data ../shared/data --models ../shared/models [--only esc10-fold1] [--list]
 
 What is done is not done again: a run's numbers are in model_cards/results/evidence/NAME.json, and a run that was interrupted
-goes on from its last checkpoint. Settings are chosen first, for each row among as many candidates, on clips that no table is
-made of: of ESC-10's folds 2 to 5 (fold 2 judges), of the training speakers of Speech Commands (a fifth of them judges).
+goes on from its last checkpoint. Settings are chosen first, for each row among as many candidates: for ESC-10 on the training
+clips of its first fold (fold 2 judges them, which later judges one of five parts, too), for Speech Commands on the training
+speakers (a fifth of them judges).
 """
 
 import argparse
@@ -44,7 +45,6 @@ class SoundSet(NamedTuple):
         folder: below `--data`.
         options: length, epochs, augmentation.
         parts: what a row is repeated over: folds, or seeds of one division.
-        tuning: the division that settings are chosen on, made by this file.
         merge_ratio: of the rows that train with merging.
     """
 
@@ -78,9 +78,7 @@ STRIDE_16 = {"frequency_stride": "16", "time_stride": "16"}
 LABELS, TAUGHT = {"distillation_weight": "0"}, {"teacher_freeze_base_model": "True", "teacher_num_train_epochs": "20"}
 
 ROWS: dict[str, Options] = {
-    "fastast-cmkd": STRIDE_10
-    | TAUGHT
-    | {"merge_ratio": "RATIO"},  # first: its teacher is that of the other row with one
+    "fastast-cmkd": STRIDE_10 | TAUGHT | {"merge_ratio": "RATIO"},  # its teacher teaches the other row, too
     "ast": STRIDE_10 | LABELS,
     "fastast": STRIDE_10 | LABELS | {"merge_ratio": "RATIO"},
     "ast-cmkd": STRIDE_10 | TAUGHT,
@@ -101,14 +99,15 @@ CANDIDATES: dict[bool, dict[str, Options]] = {
 """Settings that are tried, as many for rows with a teacher as for rows without; of equals the first is taken."""
 
 RECIPE: Options = {
-    **{
-        "per_device_train_batch_size": "16",
-        "weight_decay": "0.05",
-        "warmup_steps": "0.1",
-        "lr_scheduler_type": "cosine",
-    },
-    **{"bf16": "True", "benchmark_repeats": "1", "logging_strategy": "epoch", "save_strategy": "epoch"},
-    **{"save_total_limit": "1"},
+    "per_device_train_batch_size": "16",
+    "weight_decay": "0.05",
+    "warmup_steps": "0.1",
+    "lr_scheduler_type": "cosine",
+    "bf16": "True",
+    "benchmark_repeats": "1",
+    "logging_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": "1",
 }
 
 
@@ -149,21 +148,23 @@ def plan(data: Path, models: Path) -> Iterator[Run]:
 def runs_of(set_name: str, part: str, folder: Path, division: Options, models: Path, *, tune: bool) -> Iterator[Run]:
     """Give the runs of all rows on one part of a set; with `tune` one for each candidate."""
     sounds = SETS[set_name]
-    teacher = RUNS / f"{set_name}-{part}-teacher"
+    # The first run with a teacher trains it, the others of the part take it over; where it is lost they train it again.
+    released, trained = models / "efficientat_mn04_as", None
     for row, options in ROWS.items():
         is_taught = "distillation_weight" not in options
         told = RECIPE | sounds.options | division | options | {"data_dir": str(folder)}
         told["model_name_or_path"] = str(models / "deit_tiny_patch16_224")
-        if told.get("merge_ratio") == "RATIO":
+        if "merge_ratio" in told:
             told["merge_ratio"] = sounds.merge_ratio
-        if is_taught:
-            told["teacher_name_or_path"] = str(teacher if teacher.exists() else models / "efficientat_mn04_as")
         candidates = CANDIDATES[is_taught]
-        if tune:
-            for label, candidate in candidates.items():
-                yield Run(f"{set_name}-{part}-{row}-{label}", told | candidate)
-        else:
-            yield Run(f"{set_name}-{part}-{row}", told | candidates[chosen(set_name, row, list(candidates))])
+        if not tune:
+            candidates = {"": candidates[chosen(set_name, row, list(candidates))]}
+        for label, candidate in candidates.items():
+            name = "-".join(filter(None, [set_name, part, row, label]))
+            if is_taught:
+                told["teacher_name_or_path"] = str(trained if trained and trained.exists() else released)
+                trained = trained or RUNS / name / "_teacher"
+            yield Run(name, told | candidate)
 
 
 def chosen(set_name: str, row: str, labels: list[str]) -> str:
@@ -183,7 +184,7 @@ def result_file(name: str) -> Path:
 
 
 def carry_out(run: Run, data: Path) -> None:
-    """Train, let the model answer at each ratio, write the numbers down, and keep the teacher for the rows after."""
+    """Train, let the model answer at each ratio, and write the numbers down; their presence says that the run is over."""
     print(f"== {run.name}", flush=True)
     set_name, part, *_ = run.name.split("-")
     if part == "tuning" and not Path(run.options["data_dir"]).exists():
@@ -197,8 +198,6 @@ def carry_out(run: Run, data: Path) -> None:
 
     results = read_json(folder / "results.json")
     write_json(result_file(run.name), results | {"run": run.name, "answers": answers_of(folder, run.options)})
-    if (folder / "_teacher").exists() and not (teacher := RUNS / f"{set_name}-{part}-teacher").exists():
-        (folder / "_teacher").rename(teacher)
     for checkpoint in folder.rglob("checkpoint-*"):
         shutil.rmtree(checkpoint)
 

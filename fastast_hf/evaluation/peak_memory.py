@@ -11,8 +11,6 @@ from torch.profiler import ProfilerActivity, profile
 from fastast_hf.evaluation.runtimes import Forward, Runtime
 
 _MIB = 2**20
-# Kineto, which torch's profiler stands on, writes two lines to stderr a profile below this level. It reads it once.
-_QUIET_KINETO = {"KINETO_LOG_LEVEL": "6"}
 
 
 def peak_memory_mib(forward: Forward, input_values: torch.Tensor, *, runtime: Runtime = "eager") -> float | None:
@@ -49,8 +47,8 @@ def _of_cuda_allocator(forward: Forward, input_values: torch.Tensor) -> float:
 
 def _of_cpu_allocator(forward: Forward, input_values: torch.Tensor) -> float:
     """Add up what the profiler notes of the CPU's allocator, which keeps no counter of its own."""
-    for name, value in _QUIET_KINETO.items():
-        os.environ.setdefault(name, value)
+    # Kineto, which torch's profiler stands on, writes two lines to stderr a profile below this level. It reads it once.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         forward(input_values)
     # The profile's own table of events leaves out what is allocated inside an operator; its trace holds all.

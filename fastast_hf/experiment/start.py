@@ -1,5 +1,6 @@
 """The models that a run starts from, opened from whatever the user has."""
 
+import copy
 from typing import Any
 
 from torch import nn
@@ -16,6 +17,7 @@ from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassi
 from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
 from fastast_hf.hub.conversion import ast_from_vision_transformer
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
+from fastast_hf.speed.variants import as_stock_ast
 
 _AST_TYPES = (ASTConfig.model_type, FastASTConfig.model_type)
 
@@ -112,13 +114,7 @@ def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification
     Returns:
         An AST with the same weights and labels, in evaluation mode.
     """
-    own = ASTConfig().to_dict().keys() - {"architectures", "model_type"}
-    fields = {name: value for name, value in model.config.to_dict().items() if name in own}
-    config = ASTConfig(**fields)
-    config._attn_implementation = model.config._attn_implementation
-    ast: Any = ASTForAudioClassification(config)
-    ast.load_state_dict(model.state_dict())
-    return ast.to(model.device).eval()
+    return copy.deepcopy(as_stock_ast(model))
 
 
 def _answers_with(path: str, labels: dict[str, Any], download: dict[str, Any]) -> bool:
