@@ -3,9 +3,13 @@
     python model_cards/evidence.py --data ../shared/data --models ../shared/models [--only esc10-fold1] [--list]
 
 What is done is not done again: a run's numbers are in model_cards/results/evidence/NAME.json, and a run that was interrupted
-goes on from its last checkpoint. Settings are chosen first, for each row among as many candidates: for ESC-10 on the training
-clips of its first fold (fold 2 judges them, which later judges one of five parts, too), for Speech Commands on the training
-speakers (a fifth of them judges).
+goes on from its last checkpoint. The two sets share nothing: `--only esc10` and `--only speech` can run side by side.
+
+Settings are chosen first, for each row among as many candidates: for ESC-10 on the training clips of its first fold (fold 2
+judges them, which later judges one of five parts, too), for Speech Commands on the training speakers (a fifth of them judges).
+To fit into a night, candidates are tried at stride 16, where a run costs a third, AST with a teacher takes over what FastAST
+with a teacher was given, and what each part of the method contributes (the ablations) is asked at stride 16, too, on ESC-10's
+first fold with one seed.
 """
 
 import argparse
@@ -14,11 +18,10 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
-
-import torch
+from unittest import mock
 
 from fastast_hf.distillation import CMKDTrainingArguments
 from fastast_hf.experiment.answers import answers_at_ratios
@@ -31,8 +34,11 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "model_cards" / "results" / "evidence"
 RUNS = ROOT / "runs" / "evidence"
 
-RATIOS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+RATIOS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.275, 0.3, 0.35, 0.4, 0.45, 0.5)
 """What every trained model is run at, merging or not while it was trained."""
+
+UNPROTECTED = "fastast_hf.model.layers_fastast.NUM_SPECIAL_TOKENS"
+"""With one special token instead of two, the distillation token is merged like a patch, as in the paper's authors' code."""
 
 Options = dict[str, str]
 """Arguments of examples/distill.py, without the dashes."""
@@ -59,7 +65,7 @@ SETS = {
         folder="esc10/audio",
         options={"max_length": "512", "num_train_epochs": "20"},
         parts={f"fold{fold}": {"eval_fold": str(fold)} for fold in range(1, 6)},
-        merge_ratio="0.3",
+        merge_ratio="0.35",
     ),
     "speech": SoundSet(
         folder="speech_commands12/audio",
@@ -81,9 +87,12 @@ ROWS: dict[str, Options] = {
     "fastast-cmkd": STRIDE_10 | TAUGHT | {"merge_ratio": "RATIO"},  # its teacher teaches the other row, too
     "ast": STRIDE_10 | LABELS,
     "fastast": STRIDE_10 | LABELS | {"merge_ratio": "RATIO"},
-    "ast-cmkd": STRIDE_10 | TAUGHT,
     "ast-stride16": STRIDE_16 | LABELS,
+    "ast-cmkd": STRIDE_10 | TAUGHT,
 }
+
+TUNED_AS = {"ast-stride16": "ast", "ast-cmkd": "fastast-cmkd"}
+"""Rows without tuning runs of their own, and whose settings they take over."""
 
 CANDIDATES: dict[bool, dict[str, Options]] = {
     False: {f"lr{rate}": {"learning_rate": rate} for rate in ("3e-4", "1e-4", "6e-4")},
@@ -96,14 +105,13 @@ CANDIDATES: dict[bool, dict[str, Options]] = {
         for rate, weight, temperature in (("3e-4", "0.9", "2"), ("3e-4", "0.5", "1"), ("6e-4", "0.9", "2"))
     },
 }
-"""Settings that are tried, as many for rows with a teacher as for rows without; of equals the first is taken."""
+"""Settings that are tried, as many for rows with a teacher (True) as for rows without; of equals the first is taken."""
 
 RECIPE: Options = {
     "per_device_train_batch_size": "16",
     "weight_decay": "0.05",
     "warmup_steps": "0.1",
     "lr_scheduler_type": "cosine",
-    "bf16": "True",
     "benchmark_repeats": "1",
     "logging_strategy": "epoch",
     "save_strategy": "epoch",
@@ -111,11 +119,33 @@ RECIPE: Options = {
 }
 
 
+ABLATIONS: dict[str, Options] = {
+    "base": {},
+    "labels-weigh-half": {"distillation_weight": "0.5"},
+    "teacher-alone": {"distillation_weight": "1"},
+    "temperature1": {"distillation_temperature": "1"},
+    "temperature4": {"distillation_temperature": "4"},
+    "ratio0": {"merge_ratio": "0"},
+    "ratio0.15": {"merge_ratio": "0.15"},
+    "ratio0.45": {"merge_ratio": "0.45"},
+    "no-proportional-attention": {"proportional_attention": "False"},
+    "self-distillation": {},
+}
+"""What differs from the row "fastast-cmkd", settings included, at stride 16. The last has AST as its teacher."""
+
+
 class Run(NamedTuple):
-    """One training: its name, and what examples/distill.py is told."""
+    """One training.
+
+    Attributes:
+        name: of its folder and its results.
+        options: what examples/distill.py is told.
+        teacher: the run whose model teaches it, where that is none of the CNN.
+    """
 
     name: str
     options: Options
+    teacher: "Run | None" = None
 
 
 def main() -> None:
@@ -139,43 +169,89 @@ def main() -> None:
 def plan(data: Path, models: Path) -> Iterator[Run]:
     """Give the runs in their order. What a row is told depends on its tuning runs, which come before."""
     for set_name, sounds in SETS.items():
-        tuning = RUNS / f"{set_name}-tuning-sounds"
-        yield from runs_of(set_name, "tuning", tuning, {"split_column": "split"}, models, tune=True)
-        for part, options in sounds.parts.items():
-            yield from runs_of(set_name, part, data / sounds.folder, options, models, tune=False)
+        start = RECIPE | sounds.options | {"model_name_or_path": str(models / "deit_tiny_patch16_224")}
+        released_teacher = models / "efficientat_mn04_as"
+        on_tuning_part = start | {"data_dir": str(RUNS / f"{set_name}-tuning-sounds"), "split_column": "split"}
+        yield from tuning_runs(set_name, on_tuning_part, released_teacher)
+        parts = {part: start | {"data_dir": str(data / sounds.folder)} | own for part, own in sounds.parts.items()}
+        teachers = {part: CNNTeacher(released_teacher) for part in parts}
+        for part, told in parts.items():
+            yield from part_runs(set_name, part, ROWS.keys() - {"ast-cmkd"}, told, teachers[part])
+            if (set_name, part) == ("esc10", "fold1"):
+                yield from ablation_runs(told, released_teacher)
+        for part, told in parts.items():  # the costliest row, and no claim rests on it
+            yield from part_runs(set_name, part, {"ast-cmkd"}, told, teachers[part])
 
 
-def runs_of(set_name: str, part: str, folder: Path, division: Options, models: Path, *, tune: bool) -> Iterator[Run]:
-    """Give the runs of all rows on one part of a set; with `tune` one for each candidate."""
-    sounds = SETS[set_name]
-    # The first run with a teacher trains it, the others of the part take it over; where it is lost they train it again.
-    released, trained = models / "efficientat_mn04_as", None
-    for row, options in ROWS.items():
-        is_taught = "distillation_weight" not in options
-        told = RECIPE | sounds.options | division | options | {"data_dir": str(folder)}
-        told["model_name_or_path"] = str(models / "deit_tiny_patch16_224")
-        if "merge_ratio" in told:
-            told["merge_ratio"] = sounds.merge_ratio
-        candidates = CANDIDATES[is_taught]
-        if not tune:
-            candidates = {"": candidates[chosen(set_name, row, list(candidates))]}
-        for label, candidate in candidates.items():
-            name = "-".join(filter(None, [set_name, part, row, label]))
-            if is_taught:
-                told["teacher_name_or_path"] = str(trained if trained and trained.exists() else released)
-                trained = trained or RUNS / name / "_teacher"
-            yield Run(name, told | candidate)
+def tuning_runs(set_name: str, told: Options, released_teacher: Path) -> Iterator[Run]:
+    """Give one run for each candidate of each row that is tuned."""
+    teacher = CNNTeacher(released_teacher)
+    for row in (row for row in ROWS if row not in TUNED_AS):
+        for label, candidate in candidates_of(row).items():
+            name = f"{set_name}-tuning-{row}-{label}"
+            yield Run(name, told | row_options(set_name, row) | STRIDE_16 | teacher.of(name, row) | candidate)
 
 
-def chosen(set_name: str, row: str, labels: list[str]) -> str:
+def part_runs(set_name: str, part: str, rows: Set[str], told: Options, teacher: "CNNTeacher") -> Iterator[Run]:
+    """Give the runs of some rows on one part, with the settings chosen for each."""
+    for row in (row for row in ROWS if row in rows):
+        name = f"{set_name}-{part}-{row}"
+        yield Run(name, told | row_options(set_name, row) | teacher.of(name, row) | chosen(set_name, row))
+
+
+def ablation_runs(told: Options, released_teacher: Path) -> Iterator[Run]:
+    """Give one run for each thing that the method could do without."""
+    teacher, row = CNNTeacher(released_teacher), "fastast-cmkd"
+    base = told | row_options("esc10", row) | STRIDE_16 | chosen("esc10", row)
+    ast = Run("esc10-fold1-ast-stride16", told | row_options("esc10", "ast-stride16") | chosen("esc10", "ast"))
+    for label, difference in ABLATIONS.items():
+        name = f"esc10-ablation-{label}"
+        if label == "self-distillation":
+            knows_task = {"teacher_name_or_path": str(RUNS / ast.name), "teacher_freeze_base_model": "False"}
+            yield Run(name, base | knows_task, teacher=ast)
+        else:
+            yield Run(name, base | teacher.of(name, row) | difference)
+
+
+class CNNTeacher:
+    """The fine-tuned CNN of one part: its first student's run trains it, the others take it over.
+
+    Where it is lost, they train it again.
+    """
+
+    def __init__(self, released: Path) -> None:
+        self.released = released
+        self.trained: Path | None = None
+
+    def of(self, name: str, row: str) -> Options:
+        """Give what a run is told of its teacher; nothing if its row has none."""
+        if "distillation_weight" in ROWS[row]:
+            return {}
+        path = self.trained if self.trained and self.trained.exists() else self.released
+        self.trained = self.trained or RUNS / name / "_teacher"
+        return {"teacher_name_or_path": str(path)}
+
+
+def row_options(set_name: str, row: str) -> Options:
+    """Give what makes a row what it is."""
+    return ROWS[row] | ({"merge_ratio": SETS[set_name].merge_ratio} if "merge_ratio" in ROWS[row] else {})
+
+
+def candidates_of(row: str) -> dict[str, Options]:
+    """Give the settings that are tried for a row."""
+    return CANDIDATES["distillation_weight" not in ROWS[row]]
+
+
+def chosen(set_name: str, row: str) -> Options:
     """Give the candidate with the best accuracy, then mAP, on the tuning part; the first where none was measured yet."""
 
     def score(label: str) -> tuple[float, float]:
-        file = result_file(f"{set_name}-tuning-{row}-{label}")
+        file = result_file(f"{set_name}-tuning-{TUNED_AS.get(row, row)}-{label}")
         metrics = read_json(file)["models"]["fastast"]["metrics"] if file.exists() else {}
         return metrics.get("accuracy", 0.0), metrics.get("map", 0.0)
 
-    return max(labels, key=score)  # the first of equals
+    candidates = candidates_of(row)
+    return candidates[max(candidates, key=score)]  # the first of equals
 
 
 def result_file(name: str) -> Path:
@@ -185,31 +261,42 @@ def result_file(name: str) -> Path:
 
 def carry_out(run: Run, data: Path) -> None:
     """Train, let the model answer at each ratio, and write the numbers down; their presence says that the run is over."""
-    print(f"== {run.name}", flush=True)
-    set_name, part, *_ = run.name.split("-")
-    if part == "tuning" and not Path(run.options["data_dir"]).exists():
-        make_tuning_sounds(set_name, data / SETS[set_name].folder, Path(run.options["data_dir"]))
+    if run.teacher is not None and not (RUNS / run.teacher.name / "results.json").exists():
+        train(run.teacher, data)
+    train(run, data)
     folder = RUNS / run.name
-    told = run.options | {"output_dir": str(folder)}
-    if not torch.accelerator.is_available():
-        told["use_cpu"] = "True"  # without it transformers refuses bf16
-    command = [sys.executable, str(ROOT / "examples" / "distill.py")]
-    subprocess.run([*command, *(part for name, value in told.items() for part in (f"--{name}", value))], check=True)
-
     results = read_json(folder / "results.json")
-    write_json(result_file(run.name), results | {"run": run.name, "answers": answers_of(folder, run.options)})
+    write_json(result_file(run.name), results | {"run": run.name, **answers_of(folder, run)})
     for checkpoint in folder.rglob("checkpoint-*"):
         shutil.rmtree(checkpoint)
 
 
-def answers_of(folder: Path, options: Options) -> dict[str, object]:
-    """Let a trained model answer its evaluation part at each merge ratio."""
+def train(run: Run, data: Path) -> None:
+    """Run examples/distill.py."""
+    print(f"== {run.name}", flush=True)
+    set_name, part, *_ = run.name.split("-")
+    if part == "tuning" and not Path(run.options["data_dir"]).exists():
+        make_tuning_sounds(set_name, data / SETS[set_name].folder, Path(run.options["data_dir"]))
+    told = run.options | {"output_dir": str(RUNS / run.name)}
+    command = [sys.executable, str(ROOT / "examples" / "distill.py")]
+    subprocess.run([*command, *(part for name, value in told.items() for part in (f"--{name}", value))], check=True)
+
+
+def answers_of(folder: Path, run: Run) -> dict[str, dict[str, object]]:
+    """Let a trained model answer its evaluation part at each merge ratio: as it is, and with one thing changed."""
     names = ("data_dir", "eval_fold", "split_column")
-    data = DataArguments(**{name: options[name] for name in names if name in options})  # type: ignore[arg-type]
+    data = DataArguments(**{name: run.options[name] for name in names if name in run.options})  # type: ignore[arg-type]
     training = CMKDTrainingArguments(output_dir=str(folder), use_cpu=True)
     extractor = FastASTFeatureExtractor.from_pretrained(folder)
     task = compute_features(load_sounds(data, ModelArguments(), training), extractor, data, training)
-    return answers_at_ratios(FastASTForAudioClassification.from_pretrained(folder), task, RATIOS)
+    model = FastASTForAudioClassification.from_pretrained(folder)
+    answers = {"answers": answers_at_ratios(model, task, RATIOS)}
+    if "-tuning-" in run.name:
+        return answers
+    with mock.patch(UNPROTECTED, 1):
+        answers["answers_distillation_token_unprotected"] = answers_at_ratios(model, task, RATIOS)
+    model.config.proportional_attention = not model.config.proportional_attention
+    return answers | {"answers_proportional_attention_switched": answers_at_ratios(model, task, RATIOS)}
 
 
 def make_tuning_sounds(set_name: str, source: Path, folder: Path) -> None:

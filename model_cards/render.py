@@ -1,13 +1,18 @@
-"""Render the numbers in README.md and CHANGELOG.md from model_cards/results; with --check only say what is stale."""
+"""Render the tables and pictures of the pages from model_cards/results; with --check only say which page is stale."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fastast_hf.hub.results import load_results
 from fastast_hf.hub.tables import render_results
+from fastast_hf.visualization.speed import plot_speed
 
-PAGES = ("README.md", "CHANGELOG.md")
+PAGES = ("README.md", "CHANGELOG.md", "model_cards/results/README.md")
+PICTURE = re.compile(r"\(model_cards/results/(?P<name>[\w-]+)\.png\)")
+"""What a page shows of a speed measurement beside its JSON file."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (FileNotFoundError, ValueError) as error:
             print(f"{page}: {error}", file=sys.stderr)
             return 1
+        if not arguments.check:
+            for picture in PICTURE.finditer(text):
+                file = arguments.root / "model_cards" / "results" / f"{picture['name']}.json"
+                plot_speed(load_results(file), file.with_suffix(".png"))
         if rendered == text:
             continue
         stale.append(page)

@@ -26,34 +26,65 @@ def test_every_row_has_the_same_parts_epochs_and_number_of_candidates(tmp_path):
     for set_name, sounds in evidence.SETS.items():
         for row, options in evidence.ROWS.items():
             of_the_row = [name for name in named if name.startswith(f"{set_name}-tuning-{row}-lr")]
-            assert len(of_the_row) == 3
-            for part in sounds.parts:
-                assert named[f"{set_name}-{part}-{row}"]["num_train_epochs"] == sounds.options["num_train_epochs"]
+            assert len(of_the_row) == (0 if row in evidence.TUNED_AS else 3)
+            assert {named[name]["frequency_stride"] for name in of_the_row} <= {"16"}
             assert options["frequency_stride"] == ("16" if row == "ast-stride16" else "10")
-    assert len(named) == 2 * 15 + 5 * 5 + 3 * 5
+            for part in sounds.parts:
+                run = named[f"{set_name}-{part}-{row}"]
+                assert run["num_train_epochs"] == sounds.options["num_train_epochs"]
+                assert run["time_stride"] == options["time_stride"]
+    assert len(named) == 2 * 9 + 5 * 5 + 3 * 5 + len(evidence.ABLATIONS)
 
 
 def test_only_rows_named_so_merge_or_are_taught(tmp_path):
     for name, options in runs(tmp_path).items():
-        assert ("merge_ratio" in options) == ("-fastast" in name)
-        assert (options["distillation_weight"] != "0") == ("teacher_name_or_path" in options) == ("cmkd" in name)
+        row = name if "-ablation-" not in name else "fastast-cmkd"
+        assert ("merge_ratio" in options) == ("-fastast" in row or row == "fastast-cmkd")
+        assert (options["distillation_weight"] != "0") == ("teacher_name_or_path" in options) == ("cmkd" in row)
+
+
+def test_an_ablation_differs_from_its_base_in_what_it_is_named_for(tmp_path):
+    named = runs(tmp_path)
+    base = named["esc10-ablation-base"]
+    assert base["time_stride"] == "16" and base["eval_fold"] == "1"
+    for label, difference in evidence.ABLATIONS.items():
+        if label != "self-distillation":
+            assert named[f"esc10-ablation-{label}"] == base | difference
+
+
+def test_self_distillation_is_taught_by_the_ast_that_learnt_the_labels(tmp_path):
+    plan = {run.name: run for run in evidence.plan(tmp_path / "data", tmp_path / "models")}
+    run = plan["esc10-ablation-self-distillation"]
+    assert run.teacher == plan["esc10-fold1-ast-stride16"]
+    assert run.options["teacher_name_or_path"] == str(tmp_path / "runs" / "esc10-fold1-ast-stride16")
+
+
+def test_the_runs_of_a_part_take_over_the_teacher_that_its_first_run_has_trained(tmp_path):
+    assert runs(tmp_path)["esc10-fold2-ast-cmkd"]["teacher_name_or_path"].endswith("efficientat_mn04_as")
+    trained = tmp_path / "runs" / "esc10-fold2-fastast-cmkd" / "_teacher"
+    trained.mkdir(parents=True)
+    named = runs(tmp_path)
+    assert named["esc10-fold2-ast-cmkd"]["teacher_name_or_path"] == str(trained)
+    assert named["esc10-fold3-ast-cmkd"]["teacher_name_or_path"].endswith("efficientat_mn04_as")
 
 
 def test_the_best_candidate_is_chosen_by_accuracy_then_map_then_order(results):
-    labels = ["lr3e-4", "lr1e-4", "lr6e-4"]
-
     def measure(label, accuracy, mean_average_precision):
         metrics = {"accuracy": accuracy, "map": mean_average_precision}
         evidence.write_json(results / f"esc10-tuning-ast-{label}.json", {"models": {"fastast": {"metrics": metrics}}})
 
-    assert evidence.chosen("esc10", "ast", labels) == "lr3e-4"
+    def rate(row="ast"):
+        return evidence.chosen("esc10", row)["learning_rate"]
+
+    assert rate() == "3e-4"
     measure("lr3e-4", 0.9, 0.95)
     measure("lr1e-4", 0.9, 0.95)
-    assert evidence.chosen("esc10", "ast", labels) == "lr3e-4"
+    assert rate() == "3e-4"
     measure("lr6e-4", 0.9, 0.96)
-    assert evidence.chosen("esc10", "ast", labels) == "lr6e-4"
+    assert rate() == rate("ast-stride16") == "6e-4"
+    assert rate("fastast") == "3e-4"
     measure("lr1e-4", 0.91, 0.5)
-    assert evidence.chosen("esc10", "ast", labels) == "lr1e-4"
+    assert rate() == "1e-4"
 
 
 def divided(folder):

@@ -6,7 +6,7 @@ mode.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -46,8 +46,10 @@ def compiled_forward(model: nn.Module) -> Forward:
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, config.accumulated_recompile_limit)
     on_cuda = next(model.parameters()).is_cuda
+    # On a CPU, calling the kernels from C++ takes a tenth off a small model's latency.
+    how: dict[str, Any] = {"mode": "reduce-overhead"} if on_cuda else {"options": {"cpp_wrapper": True}}
     # Each shape has a graph of its own: with a symbol for the batch the kernels would be slower.
-    compiled = torch.compile(model, fullgraph=True, dynamic=False, mode="reduce-overhead" if on_cuda else None)
+    compiled = torch.compile(model, fullgraph=True, dynamic=False, **how)
     return lambda input_values: compiled(input_values).logits
 
 

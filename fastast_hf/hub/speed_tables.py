@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastast_hf.hub.markdown import markdown_table
+from fastast_hf.hub.markdown import escape_markdown, markdown_table
 
 _NOT_MEASURED = "-"
 
@@ -70,3 +70,37 @@ def speed_table(results: Mapping[str, Any]) -> str:
         columns = {"Batch": [str(row["batch_size"]) for row in rows], **columns}
     lines = zip([row["name"] for row in rows], *columns.values(), strict=True)
     return markdown_table([results["model"], *columns], list(lines))
+
+
+def paying_rows_table(results: Mapping[str, Any]) -> str:
+    """Write the rows that a reader would choose from: without dtypes and runtimes that only cost time.
+
+    Args:
+        results: Checked results of speed alone.
+
+    Returns:
+        A Markdown table and, if rows are left out, a line that names them.
+    """
+    rows = results["benchmark"]["rows"]
+    paying = [row for row in rows if _pays(row, rows)]
+    table = speed_table({**results, "benchmark": {"rows": paying}})
+    speed_ups: dict[str, list[str]] = {}
+    for row in rows:
+        if row not in paying:
+            speed_ups.setdefault(row["name"], []).append(f"{row['speed_up']:.2f}x")
+    if not speed_ups:
+        return table
+    left_out = "; ".join(f"{escape_markdown(name)}: {' and '.join(values)}" for name, values in speed_ups.items())
+    return f"{table}\n\nLeft out, because the same row in float32 and eager is faster on this machine: {left_out}."
+
+
+def _pays(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether no row does the same faster without another dtype and runtime."""
+    same = ("merging", "num_frames", "batch_size")
+    return not any(
+        other["dtype"] == "float32"
+        and other["runtime"] == "eager"
+        and all(other.get(field) == row.get(field) for field in same)
+        and other["speed_up"] > row["speed_up"]
+        for other in rows
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from fastast_hf.hub.file_to_label_tables import file_to_label_table
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
 from fastast_hf.hub.results import MODEL_NAMES, is_speed, load_results
-from fastast_hf.hub.speed_tables import speed_table
+from fastast_hf.hub.speed_tables import paying_rows_table, speed_table
 
 _START = re.compile(r"<!-- results:(.*?) -->")
 _BLOCK = re.compile(r"(?P<start><!-- results:(?P<name>.*?) -->)(?P<body>.*?)(?P<end><!-- /results -->)", re.DOTALL)
@@ -78,6 +78,7 @@ def conditions_line(results: Mapping[str, Any]) -> str:
     """
     hardware = results["environment"]["hardware"]
     processor = " and ".join(str(hardware[part]) for part in ("gpu", "cpu") if hardware.get(part))
+    processor += f" ({hardware['cpu_capability']})" if hardware.get("cpu_capability") else ""
     counts = ", ".join(f"{hardware[part]} {part}" for part in ("cores", "threads") if hardware.get(part))
     versions = ", ".join(f"{name} {version}" for name, version in results["environment"]["versions"].items())
     conditions = [
@@ -98,16 +99,20 @@ def _inputs(benchmark: Mapping[str, Any]) -> list[str]:
     return [f"batch {batch_sizes}", f"{num_frames} frames", dtypes]
 
 
-def results_block(results: Mapping[str, Any]) -> str:
+def results_block(results: Mapping[str, Any], *, only_what_pays: bool = False) -> str:
     """Write everything a reader needs to judge and repeat the numbers: table, data, conditions, command.
 
     Args:
         results: Checked results.
+        only_what_pays: Leave rows out that cost time and gain nothing, see `paying_rows_table`.
 
     Returns:
         Markdown paragraphs.
     """
-    what = [speed_table(results)] if is_speed(results) else [models_table(results), data_line(results)]
+    if is_speed(results):
+        what = [paying_rows_table(results) if only_what_pays else speed_table(results)]
+    else:
+        what = [models_table(results), data_line(results)]
     if "file_to_label" in results:
         what.append(file_to_label_table(results["file_to_label"], results["model"]))
     return "\n\n".join([*what, conditions_line(results), code_block(results["command"], "bash")])
@@ -168,7 +173,7 @@ def _block_of(name: str, results_dir: Path) -> str:
         raise FileNotFoundError(
             f"`results:{name}` must name a results file, got no {path.name}. Run what writes it; there are: {known}."
         )
-    block = results_block(load_results(path))
+    block = results_block(load_results(path), only_what_pays=True)
     if "<!--" in block:
         raise ValueError(f"`{path.name}` must hold no HTML comment, got one in its command. Rename the argument.")
     return block

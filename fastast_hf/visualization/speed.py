@@ -1,4 +1,4 @@
-"""A speed measurement as a picture: how much faster each row is, beside how much faster its saved work lets it be."""
+"""A speed measurement as a picture: how much faster each row is, beside how much work it saves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -92,7 +92,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.barh(places, speed_ups, height=0.6, color=_BAR_COLOR, edgecolor="black", linewidth=0.8, label="speed-up")
     axes.plot(
         mac_ratios, places, linestyle="none", marker="|", markersize=15, markeredgewidth=2.5, color="black",
-        label="MAC ratio: what the saved work allows",
+        label="MAC ratio: the work that is saved",
     )  # fmt: skip
     # beside whichever reaches further, so that no mark stands on a number
     for place, speed_up, mac_ratio in zip(places, speed_ups, mac_ratios, strict=True):

@@ -41,7 +41,7 @@ def test_a_model_is_compiled_as_one_graph_for_each_shape(monkeypatch):
     model = tiny_ast().eval()
     input_values = torch.randn(2, 64, 32)
     assert torch.equal(compiled_forward(model)(input_values), model(input_values).logits)
-    assert told == {"fullgraph": True, "dynamic": False, "mode": None}
+    assert told == {"fullgraph": True, "dynamic": False, "options": {"cpp_wrapper": True}}
 
 
 def test_on_cuda_the_kernels_become_graphs(monkeypatch):

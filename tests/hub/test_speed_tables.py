@@ -1,6 +1,6 @@
 import pytest
 
-from fastast_hf.hub.speed_tables import speed_columns, speed_table, three_digits
+from fastast_hf.hub.speed_tables import paying_rows_table, speed_columns, speed_table, three_digits
 from tests.hub.results_example import speed_example
 
 
@@ -23,6 +23,33 @@ def test_several_batch_sizes_get_a_column():
     lines = speed_table(speed_example(batch_sizes=(1, 8))).splitlines()
     assert lines[0].startswith("| ast-base | Batch | Clips/s |")
     assert [line.split(" | ")[1] for line in lines[2:]] == ["1", "1", "8", "8"]
+
+
+def row(name, speed_up, *, ratio=0.25, dtype="float32", runtime="eager", batch_size=1):
+    example = speed_example()["benchmark"]["rows"][1]
+    fields = {"merging": {"merge_ratio": ratio}, "dtype": dtype, "runtime": runtime, "batch_size": batch_size}
+    return example | fields | {"name": name, "speed_up": speed_up}
+
+
+def test_what_only_costs_time_is_named_and_not_shown():
+    rows = [
+        row("AST", 1.0, ratio=0.0),
+        row("unmerged, bfloat16", 0.2, ratio=0.0, dtype="bfloat16"),
+        row("merged", 3.0),
+        row("merged, compiled", 3.5, runtime="compiled"),
+        row("merged, bfloat16", 2.0, dtype="bfloat16"),
+        row("AST", 1.0, ratio=0.0, batch_size=8),
+        row("merged, bfloat16", 4.0, dtype="bfloat16", batch_size=8),
+    ]
+    table, left_out = paying_rows_table({"model": "m", "benchmark": {"rows": rows}}).split("\n\n")
+    assert [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:]] == [
+        *("AST", "merged", "merged, compiled", "AST", "merged, bfloat16")
+    ]
+    assert left_out.endswith("is faster on this machine: unmerged, bfloat16: 0.20x; merged, bfloat16: 2.00x.")
+
+
+def test_where_everything_pays_all_is_shown():
+    assert paying_rows_table(speed_example()) == speed_table(speed_example())
 
 
 def test_a_name_from_outside_is_escaped():

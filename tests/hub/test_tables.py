@@ -107,6 +107,8 @@ def test_a_command_cannot_end_its_block(results_dir):
 def test_door_checks_renders_and_then_finds_nothing_stale(results_dir, tmp_path, capsys):
     (tmp_path / "README.md").write_text(PAGE)
     (tmp_path / "CHANGELOG.md").write_text("No numbers.\n")
+    (tmp_path / "model_cards" / "results").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "model_cards" / "results" / "README.md").write_text("No numbers either.\n")
     main = runpy.run_path(str(DOOR))["main"]
 
     def door(*arguments):

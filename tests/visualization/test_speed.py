@@ -20,7 +20,7 @@ def test_every_row_has_its_speed_up_beside_its_mac_ratio(tmp_path):
     words = words_of(speed_example(), tmp_path)
     for text in ("AST", "1.00x of 1.00x", "ratio 0.25, onnxruntime", "3.75x of 4.00x", "times as fast as AST"):
         assert words.count(text) == 1
-    assert words[-2:] == ["speed-up", "MAC ratio: what the saved work allows"]
+    assert words[-2:] == ["speed-up", "MAC ratio: the work that is saved"]
 
 
 def test_every_batch_size_has_a_panel(tmp_path):
