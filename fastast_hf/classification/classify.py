@@ -24,7 +24,10 @@ logger = logging.get_logger(__name__)
 
 # Windows of a recording that a thread decodes at a time: few, since as many wait for each file that is ahead.
 _WINDOWS_AT_A_TIME = 4
+# Files of windows that wait for each thread, all open. A file that is one clip is closed as soon as a thread has read it.
+_OPEN_FILES_A_WORKER = 4
 _BATCHES_AHEAD = 2
+_LOOKAHEAD = 256
 
 _Inputs = dict[str, Any]
 _Outcome = tuple[Classification, OSError | ValueError | None]
@@ -40,7 +43,7 @@ def classify_files(
     hop: float | None = None,
     batch_size: int = 16,
     num_workers: int = 2,
-    lookahead: int = 256,
+    lookahead: int | None = None,
     padding: str | None = None,
     on_error: Literal["report", "raise"] = "report",
 ) -> Iterator[Classification]:
@@ -66,7 +69,7 @@ def classify_files(
         num_workers: Threads that decode. Decoding takes far less than the model, which uses all cores of a CPU by itself: 1
             or 2 are enough there; beside a GPU take as many as there are cores.
         lookahead: Clips that wait for others of their length, at most, where lengths count and a batch is not full of one
-            length already. Each takes 64 kB a second.
+            length already; at least `batch_size`. Each takes 64 kB a second. Default: 256, or `batch_size` if that is more.
         padding: `"max_length"` pads every clip as AST does, which gives AST's answers for short clips and one shape for a
             compiled model; `"longest"` pads as little as possible. Default: the second where model and feature extractor
             know it.
@@ -87,7 +90,11 @@ def classify_files(
         print(result.path, result.start, result.end, result.labels)
     ```
     """
-    _check_at_least_1(batch_size=batch_size, num_workers=num_workers, lookahead=lookahead)
+    _check_at_least_1(batch_size=batch_size, num_workers=num_workers)
+    if lookahead is not None and lookahead < batch_size:
+        raise ValueError(
+            f"`lookahead` must be at least `batch_size` = {batch_size}, got {lookahead}. Leave it out for the default."
+        )
     if top_k is not None:
         _check_at_least_1(top_k=top_k)
     if on_error not in ("report", "raise"):
@@ -118,7 +125,9 @@ def classify_files(
         sampling_rate=cutting.sampling_rate,
         batch_size=batch_size,
         num_workers=num_workers,
-        lookahead=max(lookahead, batch_size),
+        # for the threads to go on while the model computes, as many files as a batch has clips, if they need not stay open
+        num_files=max(batch_size, 2 * num_workers) if cutting.hop is None else _OPEN_FILES_A_WORKER * num_workers,
+        lookahead=max(_LOOKAHEAD, batch_size) if lookahead is None else lookahead,
     )
     return _tell_what_is_missing(outcomes, on_error)
 
@@ -132,6 +141,7 @@ def _classify_clips(
     sampling_rate: int,
     batch_size: int,
     num_workers: int,
+    num_files: int,
     lookahead: int,
 ) -> Iterator[_Outcome]:
     """Classify the clips of all recordings: decoding, features and model at the same time, results in order."""
@@ -144,7 +154,7 @@ def _classify_clips(
     next_number = 0
     # One thread makes features: several would only fight for the cores that torch uses in each.
     with ThreadPoolExecutor(num_workers) as decoders, ThreadPoolExecutor(1) as extractor:
-        clips = prefetch(recordings, decoders, num_streams=max(batch_size, 2 * num_workers), step=_WINDOWS_AT_A_TIME)
+        clips = prefetch(recordings, decoders, num_streams=num_files, step=_WINDOWS_AT_A_TIME)
         batches = batch_by_length(
             enumerate(clips),
             lambda numbered: None if numbered[1].error else length_of(numbered[1]),

@@ -27,8 +27,10 @@ Examples:
       --runtime eager --runtime compiled
   fastast benchmark my-student --against my-ast --batch-size 16
 
-Speed-up is the baseline's time over a row's, the median over the turns. Share
-reached is the speed-up over the ratio of multiply-accumulates (MACs).
+Speed-up is the baseline's time over a row's, the median over the turns; IQR
+is the interquartile range. Share reached is the speed-up over the ratio of
+multiply-accumulates (MACs). Without --against, the row unmerged does the
+work of the baseline: how far it is from 1x is noise.
 """
 
 
@@ -122,16 +124,21 @@ def benchmark(
     unmerged. All rows of a batch size take turns, so that they meet the same
     machine.
     """
+    from fastast_hf.experiment.files import check_output_path, write_json
+
+    if output is not None:
+        check_output_path(output)
     if plot is not None:
         from fastast_hf.visualization.speed import check_picture_path, plot_speed
 
         check_picture_path(plot)
     import torch
 
-    from fastast_hf.experiment.files import write_json
-    from fastast_hf.speed.measuring import choose_sound_files, measure_variants
+    from fastast_hf.speed.measuring import check_sound_files, choose_sound_files, measure_variants
     from fastast_hf.speed.settings import speed_settings
 
+    paths = () if data_dir is None else choose_sound_files(data_dir, limit)
+    check_sound_files(paths)
     opened = _open(model, device)
     baseline = None if against is None else _open(against, device)
     runtimes: Any = [name.value for name in runtime or ()]
@@ -147,10 +154,12 @@ def benchmark(
         min_seconds=min_seconds,
         num_workers=num_workers,
     )
-    paths = () if data_dir is None else choose_sound_files(data_dir, limit)
-    results = measure_variants(opened, settings, against=baseline, paths=paths)
-    if output is not None:
-        write_json(output, results)
+
+    def keep(results: dict[str, Any]) -> None:
+        if output is not None:
+            write_json(output, results)
+
+    results = measure_variants(opened, settings, against=baseline, paths=paths, tell=keep)
     if plot is not None:
         plot_speed(results, plot)
     if json:
@@ -168,14 +177,14 @@ def _open(name: str, device: str | None) -> "Opened":
     if name in RANDOM_MODELS:
         model: Any
         model, feature_extractor = random_classifier(name)
-        return Opened(name, model.to(find_device(device)), feature_extractor)
+        return Opened(name, model.to(find_device(device)), feature_extractor, random_weights=True)
     return Opened(Path(name).resolve().name, *load_classifier(name, device=device))
 
 
 def _print_results(results: dict[str, Any]) -> None:
     """Print tables that fit a terminal; into a file or a pipe, the same as Markdown."""
     from fastast_hf.hub.file_to_label_tables import file_to_label_table
-    from fastast_hf.hub.speed_tables import speed_columns
+    from fastast_hf.hub.speed_tables import front_end_table, narrow_speed_columns
     from fastast_hf.hub.tables import conditions_line, results_block
 
     console = Console()
@@ -185,7 +194,7 @@ def _print_results(results: dict[str, Any]) -> None:
     rows = results["benchmark"]["rows"]
     for batch_size in dict.fromkeys(row["batch_size"] for row in rows):
         of_this_size = [row for row in rows if row["batch_size"] == batch_size]
-        columns = speed_columns(of_this_size)
+        columns = narrow_speed_columns(of_this_size)
         table = Table(box=None, padding=(0, 1, 0, 0))
         table.add_column(Text(f"{results['model']}\nbatch {batch_size}"), min_width=12)
         for title in columns:
@@ -195,5 +204,7 @@ def _print_results(results: dict[str, Any]) -> None:
         console.print(table)
         console.print()
     if "file_to_label" in results:
-        console.print(Markdown(file_to_label_table(results["file_to_label"], results["model"])))
+        console.print(Markdown(file_to_label_table(results)))
+    if "front_end" in results:
+        console.print(Markdown(front_end_table(results)))
     console.print(Markdown(conditions_line(results)))

@@ -36,7 +36,8 @@ def load_classifier(
 
     Raises:
         OSError: If there is no such checkpoint, or it cannot be read or reached.
-        ValueError: If it is no classifier of these kinds, the schedule is impossible, or torch has no such device here.
+        ValueError: If it is no classifier of these kinds, its feature extractor is that of another model, the schedule is
+            impossible, or torch cannot compute on such a device here.
     """
     torch_device = find_device(device)
     _check_type(name)
@@ -57,6 +58,7 @@ def load_classifier(
             f"`model` must be a trained classifier, got {name} without {', '.join(sorted(loading_info['missing_keys']))}. "
             "Give a checkpoint that was fine-tuned for audio classification."
         )
+    _check_feature_extractor(feature_extractor, model.config, name)
     return model.to(torch_device).eval(), feature_extractor
 
 
@@ -99,18 +101,21 @@ def find_device(name: str | None) -> torch.device:
         The device.
 
     Raises:
-        ValueError: If torch has no such device here.
+        ValueError: If torch cannot compute on such a device here.
     """
     if name is None:
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         # The log-mel's transform is in float64, which Apple's GPUs do not have.
         return torch.device("cpu") if accelerator is None or accelerator.type == "mps" else accelerator
     try:
-        return torch.empty(0, device=name).device
+        probe = torch.ones(1, device=name)
+        probe.item()  # "meta" is a device, too, but has no numbers
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
-            f"`device` must be one that torch has here, got {name}: {error}. Leave it out for the fastest that there is."
+            f"`device` must be one that torch computes on here, got {name}: {error}. Leave it out for the fastest that "
+            "there is."
         ) from None
+    return probe.device
 
 
 def _check_type(name: str) -> None:
@@ -120,6 +125,17 @@ def _check_type(name: str) -> None:
         raise ValueError(
             f"`model` must be an AST or a FastAST, got {name}, whose config.json names the type {model_type}. Give another "
             "checkpoint."
+        )
+
+
+def _check_feature_extractor(feature_extractor: FastASTFeatureExtractor, config: FastASTConfig, name: str) -> None:
+    """Refuse one whose spectrograms the model would refuse, in the middle of the work."""
+    frames, mel_bins = feature_extractor.max_length, feature_extractor.num_mel_bins
+    if not config.patch_size <= frames <= config.max_length or mel_bins != config.num_mel_bins:
+        raise ValueError(
+            f"`model` must have a feature extractor with a `max_length` from {config.patch_size} to {config.max_length} and "
+            f"`num_mel_bins` = {config.num_mel_bins}, got {frames} and {mel_bins} in {name}. Save the one that the model was "
+            "trained with beside it."
         )
 
 

@@ -16,6 +16,7 @@ import soundfile
 import soxr
 
 from fastast_hf.data.truncation import describe_cut
+from fastast_hf.model.waveforms import LOUDEST
 
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, Any]
 """A path, the bytes of a sound file, an open binary file, or the dict `{"bytes", "path"}` of `Audio(decode=False)`."""
@@ -41,20 +42,24 @@ def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | 
         name: What errors call the sound. Default: its path, where it has one.
 
     Returns:
-        Waveform of shape (samples,), float32, finite, at least one analysis window (25 ms) long.
+        Waveform of shape (samples,), float32, finite, at least one analysis window (25 ms) long, and no louder than a
+        feature extractor takes (1e12; full scale is 1).
 
     Raises:
         FileNotFoundError: The path does not exist.
         OSError: The path is a folder, or the file cannot be read.
         TypeError: `source` is none of the kinds above.
-        ValueError: The file cannot be decoded, was cut short, is shorter than one analysis window, or holds NaN or
-            infinite samples.
+        ValueError: The file cannot be decoded, was cut short, is shorter than one analysis window, or holds samples that
+            are NaN, infinite or too loud.
     """
     data, path = _read(source)
     name = name or path
     samples, file_rate = _decode(data, name)  # (S, C)
-    waveform = resample(mix_down(samples), file_rate, sampling_rate)
-    _check_samples(waveform, sampling_rate, name)
+    waveform = mix_down(samples)
+    _check_samples(waveform, name)
+    waveform = resample(waveform, file_rate, sampling_rate)
+    _check_length(len(waveform), sampling_rate, name)
+    _check_samples(waveform, name)  # again: the filter goes a little beyond what it is given
     return waveform
 
 
@@ -73,7 +78,7 @@ def stream_audio(
         block_seconds: Sound that is read at a time, in seconds.
 
     Yields:
-        Blocks (samples,) float32, finite, of about `block_seconds`.
+        Blocks (samples,) float32, finite and not too loud, of about `block_seconds`.
 
     Raises:
         FileNotFoundError: See `load_audio`, as for all errors.
@@ -91,12 +96,15 @@ def stream_audio(
         resampler = _resampler(file.samplerate, sampling_rate)
         while len(block := _read_block(file, name, block_seconds)):  # (S,)
             num_read += len(block)
-            _check_finite(block, name)
-            block = block if resampler is None else resampler.resample_chunk(block)
+            _check_samples(block, name)
+            if resampler is not None:
+                block = resampler.resample_chunk(block)
+                _check_samples(block, name)
             num_given += len(block)
             yield block
         if resampler is not None:
             block = resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+            _check_samples(block, name)
             num_given += len(block)
             yield block
         _check_whole(path, name, frames_told=file.frames, frames_read=num_read)
@@ -112,7 +120,8 @@ def mix_down(samples: np.ndarray) -> np.ndarray:
     Returns:
         Waveform of shape (samples,), float32.
     """
-    return samples.mean(axis=1, dtype=np.float32)  # (S, C) -> (S,)
+    with np.errstate(over="ignore", invalid="ignore"):  # what leaves float32 is told as infinite
+        return samples.mean(axis=1, dtype=np.float32)  # (S, C) -> (S,)
 
 
 def resample(waveform: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
@@ -230,12 +239,6 @@ def _check_whole(path: Path, name: str, *, frames_told: int, frames_read: int) -
         raise _cut_short(cut, name)
 
 
-def _check_samples(waveform: np.ndarray, sampling_rate: int, name: str) -> None:
-    """Refuse a waveform that no feature extractor can use."""
-    _check_length(waveform.size, sampling_rate, name)
-    _check_finite(waveform, name)
-
-
 def _check_length(num_samples: int, sampling_rate: int, name: str) -> None:
     least = max(1, int(MIN_SECONDS * sampling_rate))
     if num_samples < least:
@@ -245,13 +248,21 @@ def _check_length(num_samples: int, sampling_rate: int, name: str) -> None:
         )
 
 
-def _check_finite(waveform: np.ndarray, name: str) -> None:
+def _check_samples(waveform: np.ndarray, name: str) -> None:
+    """Refuse samples that no feature extractor can use."""
+    loudest = np.abs(waveform).max(initial=0)
+    if loudest <= LOUDEST:  # which a NaN is not
+        return
     bad = int(np.count_nonzero(~np.isfinite(waveform)))
     if bad:
         raise ValueError(
             f"`source` must hold finite samples, got {name} with {bad} NaN or infinite samples of {waveform.size}. "
             "Write the file again, for example as 16-bit PCM."
         )
+    raise ValueError(
+        f"`source` must hold samples from about -1 to 1, got {name} with {loudest:g}. Divide them by their full scale and "
+        "write the file again, for example as 16-bit PCM."
+    )
 
 
 def _check_rate(target_rate: int) -> None:

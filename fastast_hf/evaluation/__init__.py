@@ -4,7 +4,7 @@ from fastast_hf.evaluation.agreement import Agreement, agreement
 from fastast_hf.evaluation.benchmark import Row, ThroughputResult, compare_throughput
 from fastast_hf.evaluation.environment import environment, without_machine_path
 from fastast_hf.evaluation.inference import inference
-from fastast_hf.evaluation.macs import count_macs
+from fastast_hf.evaluation.macs import count_macs, count_schedule_macs
 from fastast_hf.evaluation.metrics import compute_metrics
 from fastast_hf.evaluation.paired import McNemar, PairedInterval, mcnemar, paired_interval
 from fastast_hf.evaluation.peak_memory import peak_memory_mib
@@ -12,6 +12,7 @@ from fastast_hf.evaluation.runtimes import (
     RUNTIMES,
     Forward,
     Runtime,
+    check_compiler,
     compiled_forward,
     eager_forward,
     onnxruntime_forward,
@@ -27,10 +28,12 @@ __all__ = [
     "Runtime",
     "ThroughputResult",
     "agreement",
+    "check_compiler",
     "compare_throughput",
     "compiled_forward",
     "compute_metrics",
     "count_macs",
+    "count_schedule_macs",
     "eager_forward",
     "environment",
     "inference",

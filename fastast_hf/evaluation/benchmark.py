@@ -1,7 +1,8 @@
 """Throughput, latency, memory and work of models, measured side by side in one run.
 
 A machine drifts: it warms up, and others use it. So the rows of a comparison take turns, call by call, and every figure that
-counts is a ratio between rows that met the same drift.
+counts is a ratio between rows that met the same drift. A row also meets what the one before it left in caches: the order
+moves on by one from turn to turn, so that none is always behind the same one.
 """
 
 import math
@@ -17,9 +18,8 @@ from tqdm.auto import tqdm
 
 from fastast_hf.evaluation.peak_memory import peak_memory_mib
 from fastast_hf.evaluation.runtimes import Forward, Runtime
+from fastast_hf.evaluation.turns import SECONDS_TO_FALL_ASLEEP, rotated
 
-# Both torch's threads and ONNX Runtime's go on spinning for a while, on the cores that the other needs.
-_SECONDS_TO_FALL_ASLEEP = 0.1
 _SECONDS_WITHOUT_BAR = 2.0
 
 
@@ -58,6 +58,8 @@ class ThroughputResult:
         gmacs_per_clip: 1e9 multiply-accumulates per clip.
         speed_up: The first row's time over this row's, of one turn; the median over the turns. Not the ratio of the median
             latencies: both times of a turn met the same machine, so what slows it for some turns falls out.
+        speed_up_low: Lower quartile of the same ratios: a quarter of the turns found less.
+        speed_up_high: Upper quartile.
         mac_ratio: The first row's multiply-accumulates over this row's.
         share_of_mac_ratio: `speed_up / mac_ratio`: how much of the saved work became saved time.
         peak_memory_mib: The most memory that one forward pass takes beside weights and input, see `peak_memory_mib`; None
@@ -74,6 +76,8 @@ class ThroughputResult:
     latency_iqr_ms: float
     gmacs_per_clip: float
     speed_up: float
+    speed_up_low: float
+    speed_up_high: float
     mac_ratio: float
     share_of_mac_ratio: float
     peak_memory_mib: float | None
@@ -91,7 +95,7 @@ def compare_throughput(
     min_seconds: float = 0.0,
     desc: str = "Turns",
 ) -> dict[str, ThroughputResult]:
-    """Measure rows on batches of the same size, in turns: A, B, A, B, ...
+    """Measure rows on batches of the same size, in turns: A, B, C, then B, C, A, then C, A, B, ...
 
     Args:
         rows: Rows by name; the first is the baseline. Models in them are in eval mode.
@@ -173,9 +177,11 @@ def _take_turns(
     start = perf_counter()
     turns = 0
     while turns < repeats or perf_counter() - start < min_seconds:
-        for name, row in rows.items():
+        for name in rotated(list(rows), turns):
+            row = rows[name]
+            # Both torch's threads and ONNX Runtime's go on spinning for a while, on the cores that the other needs.
             if runs_threads_of is not None and _has_other_threads(row.runtime, runs_threads_of):
-                time.sleep(_SECONDS_TO_FALL_ASLEEP)
+                time.sleep(SECONDS_TO_FALL_ASLEEP)
             runs_threads_of = row.runtime
             seconds[name].append(_seconds_of_forward(row))
             tell()
@@ -212,7 +218,7 @@ def _summarize(
     """Turn one row's times and the baseline's into a result."""
     batch_size, num_frames = row.input_values.shape[:2]
     lower, median, upper = np.percentile(seconds, [25, 50, 75]).tolist()
-    speed_up = float(np.median(np.divide(baseline_seconds, seconds)))
+    low, speed_up, high = np.percentile(np.divide(baseline_seconds, seconds), [25, 50, 75]).tolist()
     mac_ratio = baseline_macs / row.macs
     return ThroughputResult(
         runtime=row.runtime,
@@ -225,6 +231,8 @@ def _summarize(
         latency_iqr_ms=1e3 * (upper - lower),
         gmacs_per_clip=row.macs / batch_size / 1e9,
         speed_up=speed_up,
+        speed_up_low=low,
+        speed_up_high=high,
         mac_ratio=mac_ratio,
         share_of_mac_ratio=speed_up / mac_ratio,
         peak_memory_mib=peak_memory_mib,

@@ -36,13 +36,16 @@ def compiled_forward(model: nn.Module) -> Forward:
     On CUDA the kernels are replayed as CUDA graphs (`mode="reduce-overhead"`). The logits then lie where the next call
     writes its own: copy what is to stay.
 
+    It raises torch.compile's `recompile_limit` to its `accumulated_recompile_limit`, for the whole process and for good:
+    many models of one class share a limit that is meant for one.
+
     Args:
         model: Anything with `.logits` in its output, on its device.
 
     Returns:
         The call. A model that is no single graph raises at the first one.
     """
-    # Models of one class share their code, and with it the limit, which is meant for one model.
+    # Models of one class share their code, and with it the limit.
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, config.accumulated_recompile_limit)
     on_cuda = next(model.parameters()).is_cuda
@@ -51,6 +54,29 @@ def compiled_forward(model: nn.Module) -> Forward:
     # Each shape has a graph of its own: with a symbol for the batch the kernels would be slower.
     compiled = torch.compile(model, fullgraph=True, dynamic=False, **how)
     return lambda input_values: compiled(input_values).logits
+
+
+def check_compiler(device: torch.device) -> None:
+    """Find out before the measuring whether torch.compile finds the compiler that it needs on a CPU.
+
+    Args:
+        device: Where the compiled models run. On others than the CPU it is for Triton to tell.
+
+    Raises:
+        ImportError: If there is none.
+    """
+    if device.type != "cpu":
+        return
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise ImportError(
+            "`runtime` compiled needs a C++ compiler on the CPU, got none. Install one, such as g++, or name yours in the "
+            "environment variable CXX."
+        ) from error
 
 
 def onnxruntime_forward(path: str | Path) -> Forward:

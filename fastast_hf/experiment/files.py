@@ -2,21 +2,51 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file aside and rename it into its place.
+    """Write a JSON file aside and rename it into its place. If that fails, nothing of it is left.
 
     Args:
         path: the file; its folder is made if it is not there.
         content: what goes into it.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: if `path` is a folder.
     """
+    _check_is_no_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"_{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def check_output_path(path: Path) -> None:
+    """Find out before the work whether what comes of it can be written. Nothing is made that stays.
+
+    Args:
+        path: the file; neither it nor its folder need be there.
+
+    Raises:
+        OSError: if no file can be made in its folder, or in the nearest one above that is there.
+        ValueError: if `path` is a folder.
+    """
+    _check_is_no_folder(path)
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"`output` must be where a file can be written, got {path} ({error.strerror}: {folder}). Give another place."
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -53,3 +83,8 @@ def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
             f"`output_dir` must be new or hold the same run, got {folder}, whose run differs in {', '.join(differing)} "
             f"({name}: {before.get(name)!r} there, {settings.get(name)!r} now). Choose another folder, or remove this one."
         )
+
+
+def _check_is_no_folder(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(f"`output` must be a file, got the folder {path}. Give the name of a file in it.")

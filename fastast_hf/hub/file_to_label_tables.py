@@ -4,7 +4,8 @@
 num_clips  median_clip_seconds  max_length (frames)  batch_size  num_workers  turns  pipeline_batch_size
 merge_ratio  tokens_merged_per_layer   of the row that merges: numbers, or lists of one a layer; the second may be null
 stock_features  "numpy" or "torchaudio"
-rows   {name: {ms_per_clip, clips_per_second, speed_up, speed_up_range [lowest, highest], step, share or null, agreement}}
+rows   {name: {ms_per_clip, clips_per_second, speed_up, speed_up_range [lowest, highest], step, share or null,
+       and if it applies seconds [one a turn], agreement (0 to 1)}}
 parts  {name of a row: {decode, features, model}}, in ms a clip
 ```
 """
@@ -17,6 +18,8 @@ from typing import Any
 from fastast_hf.hub.markdown import escape_markdown, markdown_table
 
 _NOTHING = "-"
+_RANDOM_MODELS = ("ast-base", "ast-tiny")
+"""Names of models with random weights in results that do not tell it in a field of their own, as the first ones."""
 _PARTS = ("decode", "features", "model")
 _WHAT_PARTS_ARE = (
     "Parts one after the other, in ms a clip; decoding in one thread. The pipeline was given decoded clips: its row has no "
@@ -42,22 +45,24 @@ def check_file_to_label(part: Mapping[str, Any]) -> None:
         _check_fields(f"file_to_label.parts.{name}", times, dict.fromkeys(_PARTS, _POSITIVE))
 
 
-def file_to_label_table(part: Mapping[str, Any], model_name: str) -> str:
+def file_to_label_table(results: Mapping[str, Any]) -> str:
     """Write what each step saves, how it was measured, and where the time of a clip goes.
 
     Args:
-        part: Checked, see the module.
-        model_name: The model's.
+        results: Checked results of speed alone, with a `file_to_label`. Of random weights, whose labels mean nothing, it is
+            not told how many stay the same.
 
     Returns:
         Two Markdown tables, each with a line behind it.
     """
-    return "\n\n".join([_steps_table(part, model_name), _conditions_line(part), _parts_table(part), _WHAT_PARTS_ARE])
+    part = results["file_to_label"]
+    return "\n\n".join([_steps_table(results), _conditions_line(part), _parts_table(part), _WHAT_PARTS_ARE])
 
 
-def _steps_table(part: Mapping[str, Any], model_name: str) -> str:
+def _steps_table(results: Mapping[str, Any]) -> str:
     """Write a line for each row; it has all steps of the rows above it."""
-    head = [model_name, "A clip", "Speed-up", "In single turns", "This step", "Share of the speed-up", "Same label"]
+    rows = results["file_to_label"]["rows"]
+    head = [results["model"], "A clip", "Speed-up", "In single turns", "This step", "Share of the speed-up"]
     lines = [
         [
             name,
@@ -66,12 +71,21 @@ def _steps_table(part: Mapping[str, Any], model_name: str) -> str:
             "{:.2f}x to {:.2f}x".format(*row["speed_up_range"]),
             f"{row['step']:.2f}x",
             _NOTHING if row["share"] is None else f"{row['share']:.0%}",
-            f"{row['agreement']:.1%}",
         ]
-        for name, row in part["rows"].items()
+        for name, row in rows.items()
     ]
     lines[0][3:6] = [_NOTHING] * 3  # the first row is no step, and its ratio to itself is 1
+    agreements = [row.get("agreement") for row in rows.values()]
+    if not _is_random(results) and any(agreement is not None for agreement in agreements):
+        head.append("Same label")
+        for line, agreement in zip(lines, agreements, strict=True):
+            line.append(_NOTHING if agreement is None else f"{agreement:.1%}")
     return markdown_table(head, lines)
+
+
+def _is_random(results: Mapping[str, Any]) -> bool:
+    """Tell whether the labels mean nothing."""
+    return results.get("random_weights", results["model"] in _RANDOM_MODELS)
 
 
 def _conditions_line(part: Mapping[str, Any]) -> str:
@@ -113,6 +127,10 @@ def _are_numbers(value: Any) -> bool:
     return _is_number(value) or (isinstance(value, list) and all(map(_is_number, value)))
 
 
+def _are_positive(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_number(each) and each > 0 for each in value)
+
+
 _COUNT: _Rule = "an integer of at least 1", lambda value: isinstance(value, int) and _is_number(value) and value >= 1
 _POSITIVE: _Rule = "a positive finite number", lambda value: _is_number(value) and value > 0
 _COUNTS = ("num_clips", "max_length", "batch_size", "num_workers", "turns", "pipeline_batch_size")
@@ -134,7 +152,14 @@ _ROW_FIELDS: dict[str, _Rule] = dict.fromkeys(("ms_per_clip", "clips_per_second"
         lambda value: isinstance(value, list) and len(value) == 2 and _are_numbers(value),
     ),
     "share": ("a finite number, or null without a speed-up", lambda value: value is None or _is_number(value)),
-    "agreement": ("a share of the clips, 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
+    "seconds": (
+        "a list of positive numbers, one a turn, if it is given",
+        lambda value: value is None or _are_positive(value),
+    ),
+    "agreement": (
+        "a share of the clips, 0 to 1, if it is given",
+        lambda value: value is None or (_is_number(value) and 0 <= value <= 1),
+    ),
 }
 
 

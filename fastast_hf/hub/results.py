@@ -17,12 +17,17 @@ More fields than these do no harm. A file of speed alone has `"kind": "speed"` a
 
 ```
 model          the name of what was measured
+random_weights true if what the model answers means nothing; false or left out otherwise
 against        the name of the baseline, if it is another model than this one unmerged
 benchmark      rows [...], each with name, runtime, dtype, num_frames, batch_size, merging {a field of FastASTConfig},
                clips_per_second, latency_ms (median), latency_iqr_ms, speed_up, gmacs_per_clip, mac_ratio,
-               share_of_mac_ratio; if they apply peak_memory_mib, agreement (0 to 1, with the baseline's top answers on
-               num_clips sounds). The first row of a batch size is the baseline of the others.
+               share_of_mac_ratio; if they apply speed_up_low and speed_up_high (quartiles over the turns),
+               peak_memory_mib, agreement (0 to 1, with the baseline's top answers on num_clips sounds). The first row of a
+               batch size is the baseline of the others.
 file_to_label  if it was measured: see fastast_hf.hub.file_to_label_tables
+front_end      if it was measured: num_clips, clip_seconds, turns, stock_features ("numpy" or "torchaudio"),
+               stock_ms_per_clip, fast_ms_per_clip, speed_up, speed_up_low, speed_up_high, largest_difference (of the
+               log-mel before normalisation)
 ```
 """
 
@@ -69,6 +74,11 @@ _FIELDS_OF_A_SPEED_ROW = (
     "share_of_mac_ratio",
     "batch_size",
     "num_frames",
+)
+_OPTIONAL_FIELDS_OF_A_SPEED_ROW = ("agreement", "peak_memory_mib", "speed_up_high", "speed_up_low")
+_FIELDS_OF_A_FRONT_END = (
+    *("num_clips", "clip_seconds", "turns", "stock_ms_per_clip", "fast_ms_per_clip"),
+    *("speed_up", "speed_up_low", "speed_up_high", "largest_difference"),
 )
 
 
@@ -145,7 +155,7 @@ def _check_run(results: Mapping[str, Any]) -> None:
 
 
 def _check_speed(results: Mapping[str, Any]) -> None:
-    """Check the rows of a speed measurement, and the part from file to label."""
+    """Check the rows of a speed measurement, the part from file to label and the front end."""
     rows = results["benchmark"]["rows"]
     if not rows:
         raise ValueError("`benchmark.rows` must hold at least one row, got none. Run `fastast benchmark` again.")
@@ -155,12 +165,30 @@ def _check_speed(results: Mapping[str, Any]) -> None:
             raise ValueError(f"`{path}` must be a dictionary, got {row!r}. Run `fastast benchmark` again.")
         for name in ("name", "dtype", "runtime"):
             _check_field(row, name, str, path=f"{path}.{name}")
-        measured = {name for name in ("peak_memory_mib", "agreement") if row.get(name) is not None}
-        _check_numbers(path, row, (*_FIELDS_OF_A_SPEED_ROW, *sorted(measured)))
+        measured = tuple(name for name in _OPTIONAL_FIELDS_OF_A_SPEED_ROW if row.get(name) is not None)
+        _check_numbers(path, row, (*_FIELDS_OF_A_SPEED_ROW, *measured))
         if "agreement" in measured:
             _check_share(f"{path}.agreement", row["agreement"])
+    if "random_weights" in results and not isinstance(results["random_weights"], bool):
+        raise ValueError(
+            f"`random_weights` must be true or false, got {results['random_weights']!r}. Leave it out for trained weights."
+        )
     if "file_to_label" in results:
         check_file_to_label(results["file_to_label"])
+    if "front_end" in results:
+        _check_front_end(results)
+
+
+def _check_front_end(results: Mapping[str, Any]) -> None:
+    """Check what the two feature extractors take."""
+    _check_field(results, "front_end", dict)
+    part = results["front_end"]
+    _check_numbers("front_end", part, _FIELDS_OF_A_FRONT_END)
+    if part.get("stock_features") not in ("numpy", "torchaudio"):
+        raise ValueError(
+            f'`front_end.stock_features` must be "numpy" or "torchaudio", got {part.get("stock_features")!r}. Run `fastast '
+            "benchmark` again."
+        )
 
 
 def _check_field(results: Mapping[str, Any], keys: str, expected: type, *, path: str | None = None) -> None:

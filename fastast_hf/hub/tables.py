@@ -8,7 +8,7 @@ from typing import Any
 from fastast_hf.hub.file_to_label_tables import file_to_label_table
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
 from fastast_hf.hub.results import MODEL_NAMES, is_speed, load_results
-from fastast_hf.hub.speed_tables import paying_rows_table, speed_table
+from fastast_hf.hub.speed_tables import front_end_table, paying_rows_table, speed_table
 
 _START = re.compile(r"<!-- results:(.*?) -->")
 _BLOCK = re.compile(r"(?P<start><!-- results:(?P<name>.*?) -->)(?P<body>.*?)(?P<end><!-- /results -->)", re.DOTALL)
@@ -114,7 +114,9 @@ def results_block(results: Mapping[str, Any], *, only_what_pays: bool = False) -
     else:
         what = [models_table(results), data_line(results)]
     if "file_to_label" in results:
-        what.append(file_to_label_table(results["file_to_label"], results["model"]))
+        what.append(file_to_label_table(results))
+    if "front_end" in results:
+        what.append(front_end_table(results))
     return "\n\n".join([*what, conditions_line(results), code_block(results["command"], "bash")])
 
 

@@ -163,9 +163,12 @@ class FastASTFeatureExtractor(ASTFeatureExtractor):
         return spectrograms.masked_fill_(is_padding.unsqueeze(-1), 0.0)
 
     def _cut(self, waveforms: list[np.ndarray]) -> list[torch.Tensor]:
-        """Leave out the samples that no frame of `max_length` sees."""
+        """Leave out the samples that no frame of `max_length` sees, and copy what torch cannot look at."""
         samples = samples_of_frames(self.max_length, self.sampling_rate)
-        return [torch.from_numpy(waveform[:samples]) for waveform in waveforms]
+        # in one piece (C), aligned (A) and writable (W): as an array mostly is, but for one turned round or read-only
+        return [
+            torch.from_numpy(np.require(waveform[:samples], requirements=("C", "A", "W"))) for waveform in waveforms
+        ]
 
 
 def _check_padding(padding: str) -> str:

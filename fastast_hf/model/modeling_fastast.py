@@ -149,7 +149,8 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
 
         Raises:
             ValueError: if the spectrogram has another shape, the attention function cannot take token sizes, the mask is
-                not one entry a token, or a clip has more frames than the spectrogram.
+                not one entry a token, or a clip has no frames or more than the spectrogram. A compiled or exported model
+                does not check the last: its graph cannot depend on what numbers `num_frames` holds.
         """
         # Counting a range keeps a number in torch.compile: with a symbol for the length, every number of the schedule would
         # be a formula, and compiling take minutes. So each length has a graph of its own.

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
-# Far above what any recording holds, far below where the power of a window leaves float32.
-_LOUDEST = 1e12
+LOUDEST = 1e12
+"""The largest sample: far above what any recording holds, far below where the power of a window leaves float32."""
 
 
 def check_waveforms(raw_speech: Any, *, min_samples: int) -> list[np.ndarray]:
@@ -75,7 +75,7 @@ def _check_waveform(clip: Any, place: str, min_samples: int) -> np.ndarray:
             f"`raw_speech` must hold finite samples, got {bad} NaN or infinite ones of {len(waveform)}{place}. Leave the "
             "clip out, or record it again."
         )
-    if np.abs(waveform).max() > _LOUDEST:
+    if np.abs(waveform).max() > LOUDEST:
         raise ValueError(
             f"`raw_speech` must hold samples from about -1 to 1, got {np.abs(waveform).max():g}{place}. Divide integers that "
             "were read as floats by their full scale, or record the clip again."
@@ -122,4 +122,4 @@ def _not_mono(samples: np.ndarray, place: str) -> str:
     return message + f"Average the channels, `x.mean({axis})`, of integers with `.astype(x.dtype)` behind it."
 
 
-__all__ = ["check_waveforms"]
+__all__ = ["LOUDEST", "check_waveforms"]

@@ -12,9 +12,7 @@ What could make the comparison unfair, and what is done about it:
   for the others. What it takes is told among the parts.
 """
 
-import gc
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,24 +21,24 @@ from typing import Any
 
 from tqdm.auto import tqdm
 from transformers import ASTFeatureExtractor, ASTForAudioClassification, PreTrainedModel
-from transformers.utils import is_speech_available
 
 from fastast_hf.data import load_audio
+from fastast_hf.evaluation.turns import let_threads_fall_asleep, rotated
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.speed.file_to_label_rows import (
-    Row,
     TimedPipeline,
-    files_row,
-    front_end_row,
-    length_row,
-    parts_of_files_row,
-    pipeline_row,
+    Way,
+    files_way,
+    front_end_way,
+    length_way,
+    parts_of_files_way,
+    pipeline_way,
     stopwatch,
 )
-from fastast_hf.speed.variants import with_schedule
+from fastast_hf.speed.variants import stock_features, with_schedule
 
-# OpenBLAS's threads spin for 2**26 cycles behind their last work, some 30 ms; those of OpenMP for less.
-_SECONDS_TO_FALL_ASLEEP = 0.1
+_MERGING = "+ merging"
+"""The row that all steps lead to: shares and parts are told of it, and rows behind it are it in other forms."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Turn:
         num_clips: Clips of this turn's part.
         seconds: Time of each row, for all of them.
         labels: Best label of each, by row.
-        parts: Seconds of `decode`, `features` and `model`, of the first and the last row.
+        parts: Seconds of `decode`, `features` and `model`, of the first row and of `+ merging`.
     """
 
     num_clips: int
@@ -82,7 +80,7 @@ def measure_file_to_label(
 
     Args:
         ast: The stock model.
-        fast: The same weights with the merge schedule of the last row, on the same device and in the same dtype.
+        fast: The same weights with the merge schedule of `+ merging`, on the same device and in the same dtype.
         stock_extractor: The stock model's.
         fast_extractor: FastAST's, with the same settings.
         paths: Sound files, at least one a turn.
@@ -90,7 +88,8 @@ def measure_file_to_label(
         num_workers: Threads that decode, from `+ batching` on.
         turns: Parts of the clips that the rows take turns on. With five, every row is the first once.
         pipeline_batch_size: Clips that the pipeline's model takes at a time; 1 is its default. More help a GPU, not a CPU.
-        further_models: Rows behind the last, by name: `fast` in other forms, compiled or in another dtype.
+        further_models: Rows behind `+ merging`, by name: `fast` in other forms, compiled or in another dtype. Each is told
+            beside `+ merging` and has no part in what the steps save.
 
     Returns:
         A dictionary for JSON: `num_clips`, `median_clip_seconds`, `max_length` in frames, `merge_ratio` and
@@ -110,28 +109,27 @@ def measure_file_to_label(
 
     pipeline = TimedPipeline(model=ast.eval(), feature_extractor=stock_extractor, device=ast.device)
     unmerged = with_schedule(fast)
-    models = {"+ batching": unmerged, "+ merging": fast.eval(), **(further_models or {})}
+    models = {"+ batching": unmerged, _MERGING: fast.eval(), **(further_models or {})}
     rows = {
-        "AST, pipeline": pipeline_row(pipeline, batch_size=pipeline_batch_size),
-        "+ length": length_row(unmerged, stock_extractor),
-        "+ front end": front_end_row(unmerged, fast_extractor),
+        "AST, pipeline": pipeline_way(pipeline, batch_size=pipeline_batch_size),
+        "+ length": length_way(unmerged, stock_extractor),
+        "+ front end": front_end_way(unmerged, fast_extractor),
     } | {
-        name: files_row(model, fast_extractor, batch_size=batch_size, num_workers=num_workers)
+        name: files_way(model, fast_extractor, batch_size=batch_size, num_workers=num_workers)
         for name, model in models.items()
     }
-    last_model = list(models.values())[-1]
 
-    def parts_of_last_row(part: Sequence[Path]) -> dict[str, float]:
-        return parts_of_files_row(last_model, fast_extractor, part, batch_size=batch_size)
+    def parts_of_merging(part: Sequence[Path]) -> dict[str, float]:
+        return parts_of_files_way(fast, fast_extractor, part, batch_size=batch_size)
 
-    found = _take_turns(rows, pipeline, parts_of_last_row, [paths[turn::turns] for turn in range(turns)], rate)
+    found = _take_turns(rows, pipeline, parts_of_merging, [paths[turn::turns] for turn in range(turns)], rate)
     return {
         "num_clips": len(paths),
         "median_clip_seconds": median(clip_seconds),
         "max_length": fast_extractor.max_length,
         "merge_ratio": fast.config.merge_ratio,
         "tokens_merged_per_layer": fast.config.tokens_merged_per_layer,
-        "stock_features": "torchaudio" if is_speech_available() else "numpy",
+        "stock_features": stock_features(),
         **sizes,
         "pipeline_batch_size": pipeline_batch_size,
         "rows": summarize_rows(found),
@@ -146,36 +144,44 @@ def summarize_rows(turns: Sequence[Turn]) -> dict[str, dict[str, Any]]:
         turns: What the turns found, at least one.
 
     Returns:
-        By row: `ms_per_clip`, median over the turns, and `clips_per_second`; `speed_up` over the first row, median over the
-        turns of the ratio within a turn, and `speed_up_range`, the lowest and the highest of them; `step`, the speed-up over
-        the row before; `share` of the step in the speed-up of the last row, by logarithms, since steps multiply: all shares
-        add up to 1; None where the last row is not faster; `agreement`, share of the clips whose best label is the first
-        row's, 0 to 1.
+        By row: `ms_per_clip`, median over the turns, and `clips_per_second`; `seconds`, those of each turn; `speed_up` over
+        the first row, median over the turns of the ratio within a turn, and `speed_up_range`, the lowest and the highest of
+        them; `step`, the same median over the row before, behind `+ merging` over that; `share` of the step in all steps up
+        to `+ merging`, by logarithms, since steps multiply: these shares add up to 1; None behind `+ merging`, and
+        everywhere if the steps save nothing; `agreement`, share of the clips whose best label is the first row's, 0 to 1.
     """
-    first, *_, last = names = list(turns[0].seconds)
-    ratios = {name: [turn.seconds[first] / turn.seconds[name] for turn in turns] for name in names}
-    speed_up = {name: median(ratios[name]) for name in names}
+    names = list(turns[0].seconds)
+    first, steps = names[0], names[: names.index(_MERGING) + 1]
+    before = dict(zip(names, [first, *steps[:-1], *[_MERGING] * (len(names) - len(steps))], strict=True))
+    step = {name: median(_ratios(turns, before[name], name)) for name in names}
+    all_steps = math.prod(step[name] for name in steps)
     rows: dict[str, dict[str, Any]] = {}
-    for before, name in zip([first, *names], names, strict=False):
+    for name in names:
         ms = median(1e3 * turn.seconds[name] / turn.num_clips for turn in turns)
-        step = speed_up[name] / speed_up[before]
+        ratios = _ratios(turns, first, name)
         same = [
             one == other for turn in turns for one, other in zip(turn.labels[first], turn.labels[name], strict=True)
         ]
         rows[name] = {
             "ms_per_clip": ms,
             "clips_per_second": 1e3 / ms,
-            "speed_up": speed_up[name],
-            "speed_up_range": [min(ratios[name]), max(ratios[name])],
-            "step": step,
-            "share": math.log(step) / math.log(speed_up[last]) if speed_up[last] > 1 else None,
+            "seconds": [turn.seconds[name] for turn in turns],
+            "speed_up": median(ratios),
+            "speed_up_range": [min(ratios), max(ratios)],
+            "step": step[name],
+            "share": math.log(step[name]) / math.log(all_steps) if name in steps and all_steps > 1 else None,
             "agreement": sum(same) / len(same),
         }
     return rows
 
 
+def _ratios(turns: Sequence[Turn], slower: str, faster: str) -> list[float]:
+    """Give the time of one row over another's, turn by turn."""
+    return [turn.seconds[slower] / turn.seconds[faster] for turn in turns]
+
+
 def summarize_parts(turns: Sequence[Turn]) -> dict[str, dict[str, float]]:
-    """Give the parts of a clip's time in the first and the last row.
+    """Give the parts of a clip's time in the first row and in `+ merging`.
 
     Args:
         turns: What the turns found, at least one.
@@ -190,18 +196,18 @@ def summarize_parts(turns: Sequence[Turn]) -> dict[str, dict[str, float]]:
 
 
 def _take_turns(
-    rows: Mapping[str, Row],
+    rows: Mapping[str, Way],
     pipeline: TimedPipeline,
-    parts_of_last_row: Callable[[Sequence[Path]], dict[str, float]],
+    parts_of_merging: Callable[[Sequence[Path]], dict[str, float]],
     clips: Sequence[Sequence[Path]],
     sampling_rate: int,
 ) -> list[Turn]:
     """Run all rows on one part of the clips after the other, behind a warm-up on the first clip."""
-    first, *_, last = names = list(rows)
+    first, *_ = names = list(rows)
     warm_up = [load_audio(clips[0][0], sampling_rate=sampling_rate)]
     for row in rows.values():
         row(clips[0][:1], warm_up)
-    parts_of_last_row(clips[0][:1])
+    parts_of_merging(clips[0][:1])
     pipeline.take_seconds()
 
     turns = []
@@ -212,27 +218,15 @@ def _take_turns(
             decoding: dict[str, float] = {}
             with stopwatch(decoding, "decode"):
                 waveforms = [load_audio(path, sampling_rate=sampling_rate) for path in paths]
-            for name in _rotated(names, number):
-                _let_threads_fall_asleep()
+            for name in rotated(names, number):
+                let_threads_fall_asleep()
                 with stopwatch(seconds, name):
                     labels[name] = rows[name](paths, waveforms)
                 progress.update()
-            _let_threads_fall_asleep()
-            parts = {first: decoding | pipeline.take_seconds(), last: parts_of_last_row(paths)}
+            let_threads_fall_asleep()
+            parts = {first: decoding | pipeline.take_seconds(), _MERGING: parts_of_merging(paths)}
             turns.append(Turn(len(paths), {name: seconds[name] for name in names}, labels, parts))
     return turns
-
-
-def _rotated(names: Sequence[str], by: int) -> list[str]:
-    """Move the first names behind the last."""
-    by %= len(names)
-    return [*names[by:], *names[:by]]
-
-
-def _let_threads_fall_asleep() -> None:
-    """Leave the next row an idle machine: no garbage of the row before, and none of its threads."""
-    gc.collect()
-    time.sleep(_SECONDS_TO_FALL_ASLEEP)
 
 
 def _check_sizes(paths: Sequence[Path], sizes: Mapping[str, int]) -> None:

@@ -17,7 +17,7 @@ from fastast_hf.classification.scoring import best_labels, input_arguments, labe
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.model.log_mel import count_frames, samples_of_frames, window_length
 
-Row = Callable[[Sequence[Path], Sequence[np.ndarray]], list[str]]
+Way = Callable[[Sequence[Path], Sequence[np.ndarray]], list[str]]
 """Takes files and the same sounds decoded, gives the best label of each."""
 
 _LOOKAHEAD = 256  # clips that wait for others of their length, at most: the default of `classify_files`
@@ -61,33 +61,33 @@ class TimedPipeline(AudioClassificationPipeline):
         return taken
 
 
-def pipeline_row(pipeline: Callable[..., Any], *, batch_size: int) -> Row:
-    """Make the row of transformers' pipeline, which gets its clips decoded.
+def pipeline_way(pipeline: Callable[..., Any], *, batch_size: int) -> Way:
+    """Make the way of transformers' pipeline, which gets its clips decoded.
 
     Args:
         pipeline: transformers', of a stock AST.
         batch_size: Clips that its model takes at a time.
 
     Returns:
-        The row.
+        The way.
     """
 
-    def row(paths: Sequence[Path], waveforms: Sequence[np.ndarray]) -> list[str]:
+    def way(paths: Sequence[Path], waveforms: Sequence[np.ndarray]) -> list[str]:
         answers: Any = pipeline(list(waveforms), top_k=1, batch_size=batch_size)
         return [best[0]["label"] for best in answers]
 
-    return row
+    return way
 
 
-def length_row(model: FastASTForAudioClassification, stock_extractor: ASTFeatureExtractor) -> Row:
-    """Make the row that takes AST's own features, less the frames that are padding, one clip at a time.
+def length_way(model: FastASTForAudioClassification, stock_extractor: ASTFeatureExtractor) -> Way:
+    """Make the way that takes AST's own features, less the frames that are padding, one clip at a time.
 
     Args:
         model: A FastAST that merges nothing.
         stock_extractor: AST's.
 
     Returns:
-        The row.
+        The way.
     """
     rate = stock_extractor.sampling_rate
 
@@ -100,15 +100,15 @@ def length_row(model: FastASTForAudioClassification, stock_extractor: ASTFeature
     return lambda paths, waveforms: [label for waveform in waveforms for label in _best(model, inputs(waveform))]
 
 
-def front_end_row(model: FastASTForAudioClassification, fast_extractor: FastASTFeatureExtractor) -> Row:
-    """Make the row that computes the features in torch, of what was recorded alone, one clip at a time.
+def front_end_way(model: FastASTForAudioClassification, fast_extractor: FastASTFeatureExtractor) -> Way:
+    """Make the way that computes the features in torch, of what was recorded alone, one clip at a time.
 
     Args:
         model: A FastAST that merges nothing.
         fast_extractor: FastAST's.
 
     Returns:
-        The row.
+        The way.
     """
     arguments = input_arguments(model, fast_extractor, "longest")
 
@@ -118,10 +118,10 @@ def front_end_row(model: FastASTForAudioClassification, fast_extractor: FastASTF
     return lambda paths, waveforms: [label for waveform in waveforms for label in _best(model, inputs(waveform))]
 
 
-def files_row(
+def files_way(
     model: PreTrainedModel, fast_extractor: FastASTFeatureExtractor, *, batch_size: int, num_workers: int
-) -> Row:
-    """Make a row of `classify_files`, which decodes the files itself.
+) -> Way:
+    """Make the way of `classify_files`, which decodes the files itself.
 
     Args:
         model: A FastAST.
@@ -130,24 +130,24 @@ def files_row(
         num_workers: Threads that decode.
 
     Returns:
-        The row.
+        The way.
     """
-    sizes: Any = {"batch_size": batch_size, "num_workers": num_workers, "lookahead": _LOOKAHEAD}
+    sizes: Any = {"batch_size": batch_size, "num_workers": num_workers}
 
-    def row(paths: Sequence[Path], waveforms: Sequence[np.ndarray]) -> list[str]:
+    def way(paths: Sequence[Path], waveforms: Sequence[np.ndarray]) -> list[str]:
         results = classify_files(model, fast_extractor, paths, top_k=1, on_error="raise", **sizes)
         return [result.labels[0].label for result in results]
 
-    return row
+    return way
 
 
-def parts_of_files_row(
+def parts_of_files_way(
     model: PreTrainedModel, fast_extractor: FastASTFeatureExtractor, paths: Sequence[Path], *, batch_size: int
 ) -> dict[str, float]:
     """Measure what `classify_files` does at the same time, one part after the other: the work without the overlap.
 
     Args:
-        model: As in `files_row`.
+        model: As in `files_way`.
         fast_extractor: As there.
         paths: Sound files.
         batch_size: As there; the same clips share a batch.

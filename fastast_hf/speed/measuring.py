@@ -1,7 +1,7 @@
 """Measure what merging saves on a machine: one model in all its variants against itself unmerged, or against another one.
 
 The rows of a batch size take turns in one run. On sound files it is also measured how often a row gives the baseline's
-answer, and what merging saves from file to label.
+answer, and what merging saves from file to label. The front end is measured at the end of every run.
 """
 
 import tempfile
@@ -20,14 +20,20 @@ from fastast_hf.hub.results import SCHEMA, provenance
 from fastast_hf.model import FastASTFeatureExtractor
 from fastast_hf.speed.contenders import SECONDS_WITHOUT_BAR, Contender, Opened, make_contenders, make_row
 from fastast_hf.speed.file_to_label import measure_file_to_label
+from fastast_hf.speed.front_end import measure_front_end
 from fastast_hf.speed.settings import SpeedSettings
-from fastast_hf.speed.variants import RANDOM_MODELS, as_stock_ast, as_stock_extractor, in_dtype, with_schedule
+from fastast_hf.speed.variants import as_stock_ast, as_stock_extractor, in_dtype, with_schedule
 
 _FILE_TO_LABEL_TURNS = 5  # every row is the first once
 
 
 def measure_variants(
-    opened: Opened, settings: SpeedSettings, *, against: Opened | None = None, paths: Sequence[Path] = ()
+    opened: Opened,
+    settings: SpeedSettings,
+    *,
+    against: Opened | None = None,
+    paths: Sequence[Path] = (),
+    tell: Callable[[dict[str, Any]], Any] = lambda results: None,
 ) -> dict[str, Any]:
     """Measure a model's variants side by side.
 
@@ -37,6 +43,8 @@ def measure_variants(
         against: What they are compared with, with the merge schedule that it has. Default: the same weights in
             transformers' own AST, which merges nothing. The baseline is eager, in float32 and padded to its `max_length`.
         paths: Sound files, for the agreement of the top answers and for the times from file to label.
+        tell: Called with the results so far, complete as they are, whenever a part is done, so that a run that is cut off
+            later loses nothing.
 
     Returns:
         Results of kind "speed", as `fastast_hf.hub.results` describes them.
@@ -51,25 +59,31 @@ def measure_variants(
     environment_now = environment(device=opened.model.device, dtype=opened.model.dtype)
     if "onnxruntime" in settings.runtimes:
         environment_now["versions"]["onnxruntime"] = version("onnxruntime")
-    results = {
+    results: dict[str, Any] = {
         "schema": SCHEMA,
         "kind": "speed",
         **provenance(environment_now),
         "model": opened.name,
+        "random_weights": opened.random_weights,
         **({} if against is None else {"against": against.name}),
     }
     with tempfile.TemporaryDirectory(prefix="fastast-onnx-") as folder:
         contenders = make_contenders(opened, settings, against, Path(folder))
         rows = _measure_throughput(contenders, settings, opened.model.device)
-        if paths and opened.name not in RANDOM_MODELS:  # what random weights answer means nothing
+        results["benchmark"] = {"rows": rows}
+        tell(results)
+        if paths and not opened.random_weights:  # what random weights answer means nothing
             same = _shares_of_same_answers(
                 contenders, paths, batch_size=settings.batch_sizes[-1], device=opened.model.device
             )
             rows = [row | {"agreement": same[row["name"]]} for row in rows]
-    results["benchmark"] = {"rows": rows}
+            results["benchmark"] = {"rows": rows, "num_clips": len(paths)}
+            tell(results)
     if paths:
-        results["benchmark"]["num_clips"] = len(paths)
         results["file_to_label"] = _measure_file_to_label(opened, settings, paths)
+        tell(results)
+    results["front_end"] = measure_front_end(as_stock_extractor(opened.feature_extractor), opened.feature_extractor)
+    tell(results)
     return results
 
 
@@ -93,6 +107,20 @@ def choose_sound_files(folder: Path, limit: int) -> list[Path]:
         raise ValueError(f"`data_dir` must hold sound files, got none in {folder}. Check the path.")
     count = min(limit, len(paths))
     return [paths[index * len(paths) // count] for index in range(count)]
+
+
+def check_sound_files(paths: Sequence[Path]) -> None:
+    """Decode sounds once, to find what is broken before anything is measured.
+
+    Args:
+        paths: Sound files.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If a file is no complete sound, naming it.
+    """
+    for path in tqdm(paths, desc="Checking", delay=SECONDS_WITHOUT_BAR, leave=False):
+        load_audio(path)
 
 
 def _measure_throughput(
@@ -174,17 +202,23 @@ def _measure_file_to_label(opened: Opened, settings: SpeedSettings, paths: Seque
         for dtype in settings.dtypes
         if dtype != opened.model.dtype
     }
-    return measure_file_to_label(
+    batch_size = max(settings.batch_sizes)
+    found = measure_file_to_label(
         as_stock_ast(opened.model),
         with_schedule(opened.model, **merging),
         as_stock_extractor(opened.feature_extractor),
         opened.feature_extractor,
         paths,
-        batch_size=max(settings.batch_sizes),
+        batch_size=batch_size,
         num_workers=settings.num_workers,
         turns=min(_FILE_TO_LABEL_TURNS, len(paths)),
+        pipeline_batch_size=batch_size if opened.model.device.type == "cuda" else 1,  # what suits the pipeline best
         further_models=further,
     )
+    if opened.random_weights:
+        for row in found["rows"].values():
+            del row["agreement"]  # of what means nothing
+    return found
 
 
 def _check_labels(opened: Opened, against: Opened) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from fastast_hf.evaluation import Runtime
+from fastast_hf.evaluation import Runtime, check_compiler
 
 UNMERGED: Mapping[str, Any] = {"merge_ratio": 0.0}
 _RATIO_IF_NOTHING_MERGES = 0.25
@@ -84,7 +84,7 @@ def speed_settings(
 
     Raises:
         ValueError: If a length or batch size is impossible, or ONNX Runtime would make no row.
-        ImportError: If ONNX Runtime is asked for and not installed.
+        ImportError: If ONNX Runtime or, on the CPU, compiled models are asked for, and what they need is not installed.
     """
     config: Any = model.config
     schedules: list[dict[str, Any]] = [{"tokens_merged_per_layer": count} for count in tokens_merged_per_layer]
@@ -197,6 +197,8 @@ def _check_settings(settings: SpeedSettings, model: PreTrainedModel) -> None:
                 f"`num_frames` must be from {config.patch_size}, one patch, to the model's `max_length` = "
                 f"{config.max_length}, got {frames}. Leave it out for `max_length`."
             )
+    if "compiled" in settings.runtimes:
+        check_compiler(model.device)
     if "onnxruntime" not in settings.runtimes:
         return
     if find_spec("onnxruntime") is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification, PreTrainedModel
+from transformers.utils import is_speech_available
 
 from fastast_hf.evaluation import count_macs
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
@@ -78,6 +79,15 @@ def as_stock_extractor(feature_extractor: FastASTFeatureExtractor) -> ASTFeature
         # of the constructor: AST's usual 128 mel bins are more than its windows can fill
         warnings.filterwarnings("ignore", message="At least one mel filter has all zero values")
         return ASTFeatureExtractor(**{name: getattr(feature_extractor, name) for name in own})
+
+
+def stock_features() -> str:
+    """Tell what transformers' own feature extractor computes with on this machine.
+
+    Returns:
+        "torchaudio" where it is installed, "numpy" otherwise.
+    """
+    return "torchaudio" if is_speech_available() else "numpy"
 
 
 def in_dtype(model: PreTrainedModel, dtype: torch.dtype) -> FastASTForAudioClassification:

@@ -56,7 +56,7 @@ def assert_same(result, expected):
 SETTINGS = [
     {"batch_size": 1, "num_workers": 1},
     {"batch_size": 4, "num_workers": 2},
-    {"batch_size": 4, "num_workers": 2, "lookahead": 1},
+    {"batch_size": 4, "num_workers": 2, "lookahead": 4},
     {"batch_size": 7, "num_workers": 5, "lookahead": 9},
     {"batch_size": 64, "num_workers": 3},
 ]
@@ -130,6 +130,40 @@ def test_files_that_cannot_be_read_do_not_stop_the_others(sounds, tmp_path):
     errors = [result.error for result in results if result.error]
     for error, words in zip(errors, ("libsndfile decodes", "existing", "cut short", "the folder"), strict=True):
         assert words in error
+
+
+@pytest.mark.parametrize("window", [None, 0.5])
+@pytest.mark.parametrize(("loudest", "rate"), [(1e13, RATE), (3e38, 24_000)])
+def test_a_file_that_is_too_loud_does_not_stop_the_others(sounds, tmp_path, loudest, rate, window):
+    signs = np.random.default_rng(0).choice([-1, 1], rate)
+    soundfile.write(tmp_path / "loud.wav", signs * loudest, rate, subtype="FLOAT")
+    paths = [*sounds[:2], tmp_path / "loud.wav", *sounds[2:4]]
+    results = list(classify_files(tiny_model(), FAST, paths, window=window, batch_size=8))
+    assert {result.path for result in results} == set(map(str, paths))
+    [error] = [result.error for result in results if result.error]
+    assert "`source` must hold samples from about -1 to 1, got" in error
+    assert str(tmp_path / "loud.wav") in error
+
+
+@pytest.mark.parametrize("window", [None, 0.1])
+def test_a_large_batch_does_not_open_more_files_than_the_system_allows(tmp_path, window):
+    resource = pytest.importorskip("resource", reason="the system has no such limit")
+    paths = [write(tmp_path / f"{number:02}.wav", 0.9, number) for number in range(60)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with paths[0].open() as file:
+        some_more = file.fileno() + 30
+    resource.setrlimit(resource.RLIMIT_NOFILE, (some_more, hard))
+    try:
+        results = list(classify_files(tiny_model(), FAST, paths, window=window, batch_size=64))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(results) == 60 * (1 if window is None else 9)
+    assert {result.error for result in results} == {None}
+
+
+def test_the_look_ahead_grows_with_the_batch_where_it_is_left_out(sounds):
+    results = list(classify_files(tiny_model(), FAST, sounds[:3], batch_size=300))
+    assert [result.error for result in results] == [None] * 3
 
 
 def test_an_error_is_raised_in_its_place_where_that_is_wanted(sounds):
@@ -209,7 +243,8 @@ def test_the_model_is_in_eval_mode_and_the_reader_s_own_gradients_are_left_alone
         ({"top_k": 0}, "`top_k` must be at least 1, got 0"),
         ({"batch_size": 0}, "`batch_size` must be at least 1, got 0"),
         ({"num_workers": 0}, "`num_workers` must be at least 1, got 0"),
-        ({"lookahead": 0}, "`lookahead` must be at least 1, got 0"),
+        ({"lookahead": 15}, "`lookahead` must be at least `batch_size` = 16, got 15. Leave it out for the default"),
+        ({"lookahead": 256, "batch_size": 257}, "`lookahead` must be at least `batch_size` = 257, got 256"),
         ({"window": 2}, r"`window` must be from 0.025 to 0.975 seconds, .*, got 2. For longer"),
         ({"window": 0.01}, r"`window` must be from 0.025 to 0.975 seconds, .*, got 0.01. For longer"),
         ({"window": float("nan")}, r"`window` must be from 0.025 to 0.975 seconds, .*, got nan. For longer"),

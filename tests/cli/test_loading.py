@@ -68,8 +68,9 @@ def test_loading_is_silent(fastast_folder, capfd):
 def test_devices():
     assert find_device("cpu") == torch.device("cpu")
     assert find_device(None).type in ("cpu", "cuda", "xpu")
-    for name in ("gpu", "cuda:99"):
-        with pytest.raises(ValueError, match=f"`device` must be one that torch has here, got {name}: .* Leave it out"):
+    for name in ("gpu", "cuda:99", "meta"):
+        message = f"`device` must be one that torch computes on here, got {name}: .* Leave it out"
+        with pytest.raises(ValueError, match=message):
             find_device(name)
 
 
@@ -129,6 +130,24 @@ def test_a_model_without_its_feature_extractor_is_refused(fastast_folder, tmp_pa
     (tmp_path / "model" / "preprocessor_config.json").unlink()
     with pytest.raises(OSError, match=r"preprocessor_config\.json"):
         load_classifier(str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("sizes", [{"max_length": 97}, {"max_length": 15}, {"num_mel_bins": 40}])
+def test_a_feature_extractor_of_another_model_is_refused(fastast_folder, tmp_path, sizes):
+    shutil.copytree(fastast_folder, tmp_path / "model")
+    FastASTFeatureExtractor(**SIZES | sizes).save_pretrained(tmp_path / "model")
+    message = (
+        "`model` must have a feature extractor with a `max_length` from 16 to 96 and `num_mel_bins` = 36, got "
+        f"{sizes.get('max_length', 96)} and {sizes.get('num_mel_bins', 36)} in .*model. Save the one"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_classifier(str(tmp_path / "model"))
+
+
+def test_a_feature_extractor_that_hears_less_is_taken(fastast_folder, tmp_path):
+    shutil.copytree(fastast_folder, tmp_path / "model")
+    FastASTFeatureExtractor(**SIZES | {"max_length": 50}).save_pretrained(tmp_path / "model")
+    assert load_classifier(str(tmp_path / "model"))[1].max_length == 50
 
 
 def test_a_config_of_a_newer_version_is_refused(fastast_folder, tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastast_hf.data.audio import load_audio, mix_down, resample, stream_audio
+from fastast_hf.model.waveforms import LOUDEST
 from tests.conftest import ESC10, SHARED, requires_shared
 
 SPEECH_COMMANDS = SHARED / "data" / "speech_commands12" / "audio"
@@ -242,6 +243,42 @@ def test_samples_that_are_not_finite(bad, file_rate):
         ValueError, match=r"`source` must hold finite samples, got <\d+ bytes> with \d+ NaN or infinite"
     ):
         load_audio(encode(samples, file_rate, subtype="FLOAT"))
+
+
+@pytest.mark.parametrize(
+    ("loudest", "file_rate", "num_channels", "words"),
+    [
+        (1e13, 16_000, 1, r"samples from about -1 to 1, got {name} with 1e\+13\. Divide them by their full scale"),
+        (1e13, 44_100, 2, r"samples from about -1 to 1, got {name} with 1e\+13\. Divide"),
+        (3e38, 24_000, 1, r"samples from about -1 to 1, got {name} with 3e\+38\. Divide"),
+        (3e38, 24_000, 2, r"finite samples, got {name} with \d+ NaN or infinite samples of 12000\. Write"),  # the sum
+    ],
+)
+def test_samples_that_no_logarithm_survives(tmp_path, loudest, file_rate, num_channels, words):
+    samples = np.full((file_rate // 2, num_channels), loudest)
+    samples[::4] *= -1
+    path = tmp_path / "loud.wav"
+    path.write_bytes(encode(samples, file_rate, subtype="FLOAT"))
+    message = "`source` must hold " + words.format(name=r"'.*loud\.wav'")
+    with pytest.raises(ValueError, match=message):
+        load_audio(path)
+    with pytest.raises(ValueError, match=message):
+        list(stream_audio(path))
+
+
+def test_samples_that_the_filter_makes_too_loud(tmp_path):
+    samples = np.full(12_000, LOUDEST)
+    samples[6_000:] *= -1  # beside the step the filter swings
+    path = tmp_path / "loud.wav"
+    path.write_bytes(encode(samples, 24_000, subtype="FLOAT"))
+    for read in (load_audio, lambda path: list(stream_audio(path))):
+        with pytest.raises(
+            ValueError, match=r"`source` must hold samples from about -1 to 1, got .* with 1\.\d+e\+12"
+        ):
+            read(path)
+    path.write_bytes(encode(samples, 16_000, subtype="FLOAT"))
+    assert np.abs(load_audio(path)).max() == np.float32(LOUDEST)
+    assert len(np.concatenate(list(stream_audio(path)))) == 12_000
 
 
 def test_source_of_another_type():

@@ -74,6 +74,8 @@ def test_statistics_are_medians_over_the_turns(clock):
     assert results["a"].latency_iqr_ms == pytest.approx(2000)
     assert results["a"].clips_per_second == pytest.approx(2)
     assert results["b"].speed_up == pytest.approx(10)  # of 10, 22.5, 10, 10, 40
+    assert (results["b"].speed_up_low, results["b"].speed_up_high) == pytest.approx((10, 22.5))
+    assert results["a"].speed_up_low == results["a"].speed_up_high == 1
     assert results["b"].mac_ratio == pytest.approx(2)
     assert results["b"].share_of_mac_ratio == pytest.approx(5)
 
@@ -93,8 +95,9 @@ def test_rows_take_turns_without_gradients(monkeypatch):
     def recorder(name):
         return Row(lambda _: calls.append((name, torch.is_inference_mode_enabled())), torch.zeros(3, 8), 1)
 
-    compare_throughput({name: recorder(name) for name in "ab"}, repeats=4, warmup=2)
-    assert "".join(name for name, _ in calls) == 2 * "ab" + "ab" + 4 * "ab"  # warmed up, memory, timed
+    compare_throughput({name: recorder(name) for name in "abc"}, repeats=4, warmup=2)
+    timed = "abc" + "bca" + "cab" + "abc"  # none is always the first, nor behind the same one
+    assert "".join(name for name, _ in calls) == 2 * "abc" + "abc" + timed  # warmed up, memory, timed
     assert all(is_inference for _, is_inference in calls)
 
 
@@ -108,7 +111,8 @@ def test_threads_of_another_runtime_get_time_to_fall_asleep(clock):
     runtimes = {"a": "eager", "b": "compiled", "c": "onnxruntime", "d": "onnxruntime"}
     rows = {name: clock.row([1.0] * 3, runtime=runtime) for name, runtime in runtimes.items()}
     results = compare_throughput(rows, repeats=3, warmup=0)
-    assert clock.slept == [0.1] * 5  # before c and, from the second turn on, before a
+    # In abcd, bcda and cdab: whenever one of a and b meets one of c and d, over the end of a turn too.
+    assert clock.slept == [0.1] * 6
     assert [result.runtime for result in results.values()] == list(runtimes.values())
 
 

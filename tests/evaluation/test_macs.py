@@ -1,10 +1,13 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import ASTConfig, ASTForAudioClassification
 
-from fastast_hf.evaluation.macs import count_macs
+from fastast_hf.evaluation.macs import count_macs, count_schedule_macs
+from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 
 
 def tiny_ast(**fields):
@@ -92,3 +95,24 @@ def test_counting_leaves_a_model_as_it_was():
     before = model(input_values).logits
     count_macs(model, input_values)
     assert torch.equal(model(input_values).logits, before)
+
+
+@pytest.mark.parametrize(
+    "merging",
+    [
+        {},
+        {"merge_ratio": 0.25},
+        {"merge_ratio": [0.0, 0.5, 0.1]},
+        {"tokens_merged_per_layer": 5},
+        {"tokens_merged_per_layer": [3, 0, 8]},
+    ],
+)
+@pytest.mark.parametrize("num_frames", [16, 45, 64])
+def test_what_is_worked_out_for_a_schedule_is_what_is_counted(merging, num_frames):
+    sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48}
+    config = FastASTConfig(**sizes, max_length=64, num_mel_bins=40, num_labels=5, frequency_stride=8, **merging)
+    model = FastASTForAudioClassification(config)
+    num_patches = math.prod(config.patch_grid_of(num_frames, 40))
+    tokens_merged = config.merge_schedule(num_frames).tokens_merged
+    expected = count_macs(model, torch.randn(1, num_frames, 40))
+    assert count_schedule_macs(config, num_patches, tokens_merged) == expected

@@ -5,8 +5,9 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
+from torch._inductor.exc import InvalidCxxCompiler
 
-from fastast_hf.evaluation.runtimes import compiled_forward, eager_forward, onnxruntime_forward
+from fastast_hf.evaluation.runtimes import check_compiler, compiled_forward, eager_forward, onnxruntime_forward
 from tests.evaluation.test_macs import tiny_ast
 
 
@@ -56,6 +57,20 @@ def test_many_models_of_one_class_can_be_compiled(monkeypatch):
         compiled = [compiled_forward(tiny_ast().eval()) for _ in range(2)]
         assert torch._dynamo.config.recompile_limit == 256
     assert len(compiled) == 2
+
+
+def test_a_missing_compiler_is_told_in_words_on_the_cpu(monkeypatch):
+    def find():
+        raise InvalidCxxCompiler
+
+    monkeypatch.setattr("torch._inductor.cpp_builder.get_cpp_compiler", find)
+    with pytest.raises(
+        ImportError, match=r"`runtime` compiled needs a C\+\+ compiler on the CPU, got none\. Install one"
+    ):
+        check_compiler(torch.device("cpu"))
+    check_compiler(torch.device("cuda"))
+    monkeypatch.setattr("torch._inductor.cpp_builder.get_cpp_compiler", lambda: "g++")
+    check_compiler(torch.device("cpu"))
 
 
 def test_onnx_runtime_takes_tensors_and_as_many_threads_as_torch(double_file, monkeypatch):

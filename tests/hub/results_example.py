@@ -99,6 +99,20 @@ SPEED_EXAMPLE: dict[str, Any] = {
 }
 
 
+FRONT_END: dict[str, Any] = {
+    "num_clips": 16,
+    "clip_seconds": 10.24,
+    "turns": 10,
+    "stock_features": "numpy",
+    "stock_ms_per_clip": 40.25,
+    "fast_ms_per_clip": 5.0,
+    "speed_up": 8.0,
+    "speed_up_low": 7.75,
+    "speed_up_high": 8.25,
+    "largest_difference": 2.14e-5,
+}
+
+
 def speed_example(*, batch_sizes: tuple[int, ...] = (1,), **of_each_row: Any) -> dict[str, Any]:
     """Copy the example of speed alone; repeat its rows at each batch size, and set fields in all of them."""
     results = copy.deepcopy(SPEED_EXAMPLE)

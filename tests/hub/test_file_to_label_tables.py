@@ -54,11 +54,16 @@ def example(**changes):
     return part
 
 
+def table_of(part, **fields):
+    """Write the tables of a model with trained weights."""
+    return file_to_label_table({"model": "my-ast", "file_to_label": part, **fields})
+
+
 def test_steps_parts_and_conditions_are_shown():
     check_file_to_label(EXAMPLE)
-    steps, conditions, parts, what = file_to_label_table(EXAMPLE, "ast-base").split("\n\n")
+    steps, conditions, parts, what = table_of(EXAMPLE).split("\n\n")
     assert steps.splitlines() == [
-        "| ast-base | A clip | Speed-up | In single turns | This step | Share of the speed-up | Same label |",
+        "| my-ast | A clip | Speed-up | In single turns | This step | Share of the speed-up | Same label |",
         "|---|---:|---:|---:|---:|---:|---:|",
         "| AST, pipeline | 1,600.0 ms | 1.00x | - | - | - | 100.0% |",
         "| + merging | 200.0 ms | 8.00x | 7.50x to 8.25x | 4.00x | 67% | 93.2% |",
@@ -79,9 +84,33 @@ def test_steps_parts_and_conditions_are_shown():
 def test_names_are_escaped_and_a_share_may_be_missing():
     part = example(rows__merging__share=None)
     check_file_to_label(part)
-    table = file_to_label_table(part, "my_ast|<b>")
+    table = table_of(part, model="my_ast|<b>")
     assert "| my\\_ast\\|&lt;b&gt; |" in table
     assert "| 4.00x | - | 93.2% |" in table
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_told"),
+    [
+        ({"random_weights": True}, False),
+        ({"random_weights": False, "model": "ast-base"}, True),  # a folder that is called so
+        ({"model": "ast-base"}, False),  # of the first results, which did not tell
+        ({"model": "ast-tiny"}, False),
+        ({}, True),
+    ],
+)
+def test_labels_of_random_weights_are_not_told(fields, is_told):
+    table = table_of(EXAMPLE, **fields)
+    assert ("Same label" in table) == is_told
+    assert ("93.2%" in table) == is_told
+
+
+def test_labels_that_were_not_compared_are_not_told():
+    part = example(rows__merging__agreement=None, rows__merging__seconds=[1.0, 2.0])
+    check_file_to_label(part)
+    assert "| 4.00x | 67% | - |" in table_of(part)
+    del part["rows"]["AST, pipeline"]["agreement"]
+    assert "Same label" not in table_of(part)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +121,7 @@ def test_names_are_escaped_and_a_share_may_be_missing():
     ],
 )
 def test_merging_is_told(changes, told):
-    assert told in file_to_label_table(example(**changes), "ast")
+    assert told in table_of(example(**changes))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +153,11 @@ def test_merging_is_told(changes, told):
         ),
         (
             {"rows__merging__agreement": 93.2},
-            r"`.*\.\+ merging\.agreement` must be a share of the clips, 0 to 1, got 93\.2\.",
+            r"`.*\.\+ merging\.agreement` must be a share of the clips, 0 to 1, if it is given, got 93\.2\.",
+        ),
+        (
+            {"rows__merging__seconds": [1.0, 0]},
+            r"`.*\.\+ merging\.seconds` must be a list of positive numbers, one a turn, .*, got \[1\.0, 0\]\.",
         ),
         ({"parts": None}, r"`file_to_label\.parts` must be a dictionary, got None\."),
         (

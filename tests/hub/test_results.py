@@ -3,7 +3,7 @@ import json
 import pytest
 
 from fastast_hf.hub.results import check_results, load_results
-from tests.hub.results_example import example, speed_example
+from tests.hub.results_example import FRONT_END, example, speed_example
 
 
 def test_example_is_valid_and_survives_json(tmp_path):
@@ -60,6 +60,8 @@ def test_results_of_speed_need_no_training():
     check_results(speed_example())
     check_results(speed_example(agreement=0.975))
     check_results(speed_example() | {"against": "another"})
+    check_results(speed_example(speed_up_low=3.5, speed_up_high=4.0) | {"random_weights": True})
+    check_results(speed_example() | {"front_end": FRONT_END})
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,7 @@ def test_results_of_speed_need_no_training():
         ({"runtime": None}, r"`benchmark\.rows\[0\]\.runtime` must be of type str, got None\."),
         ({"batch_size": "8"}, r"`benchmark\.rows\[0\]\.batch_size` must be a finite number, got '8'\."),
         ({"latency_iqr_ms": None}, r"`benchmark\.rows\[0\]\.latency_iqr_ms` must be a finite number, got None\."),
+        ({"speed_up_low": "3.5"}, r"`benchmark\.rows\[0\]\.speed_up_low` must be a finite number, got '3\.5'\."),
         ({"mac_ratio": float("inf")}, r"`benchmark\.rows\[0\]\.mac_ratio` must be a finite number, got inf\."),
         (
             {"peak_memory_mib": "much"},
@@ -90,6 +93,16 @@ def test_what_does_not_fit_in_a_row_of_speed_is_named(of_each_row, message):
         ({"benchmark": {"rows": {}}}, r"`benchmark\.rows` must be of type list, got \{\}\."),
         ({"benchmark": {"rows": []}}, r"`benchmark\.rows` must hold at least one row, got none\."),
         ({"benchmark": {"rows": ["AST"]}}, r"`benchmark\.rows\[0\]` must be a dictionary, got 'AST'\."),
+        ({"random_weights": "no"}, r"`random_weights` must be true or false, got 'no'\. Leave it out"),
+        ({"front_end": []}, r"`front_end` must be of type dict, got \[\]\."),
+        (
+            {"front_end": FRONT_END | {"speed_up": None}},
+            r"`front_end\.speed_up` must be a finite number, got None\.",
+        ),
+        (
+            {"front_end": FRONT_END | {"stock_features": "c"}},
+            r"`front_end\.stock_features` must be \"numpy\" or \"torchaudio\", got 'c'\. Run `fastast benchmark` again\.",
+        ),
         ({"file_to_label": {}}, r"`file_to_label\.num_clips` must be an integer of at least 1, got None\."),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fastast_hf.hub.tables import conditions_line, data_line, models_table, render_results, results_block
-from tests.hub.results_example import example, speed_example
+from tests.hub.results_example import FRONT_END, example, speed_example
 from tests.hub.test_file_to_label_tables import EXAMPLE as FILE_TO_LABEL
 
 DOOR = Path(__file__).parents[2] / "model_cards" / "render.py"
@@ -62,9 +62,11 @@ def test_block_of_a_speed_measurement_holds_table_conditions_and_command():
     assert command == "```bash\nfastast benchmark ast-base --batch-size 1\n```"
 
 
-def test_block_of_a_speed_measurement_goes_on_from_file_to_label():
-    block = results_block(speed_example() | {"file_to_label": FILE_TO_LABEL})
-    assert block.index("| AST |") < block.index("| + merging |") < block.index("Speed: ")
+def test_block_of_a_speed_measurement_goes_on_from_file_to_label_and_to_the_front_end():
+    block = results_block(speed_example() | {"file_to_label": FILE_TO_LABEL, "front_end": FRONT_END})
+    parts = ("| AST |", "| + merging |", "| FastASTFeatureExtractor |", "Speed: ")
+    places = [block.index(part) for part in parts]
+    assert places == sorted(places)
 
 
 def test_block_is_replaced_and_nothing_else(results_dir):

@@ -26,6 +26,21 @@ def test_one_graph_serves_batches_of_every_size(dynamic):
         follows(model, compiled, tiny_input(batch_size))
 
 
+@pytest.mark.parametrize("ratio", [0, 0.25])
+def test_one_graph_serves_clips_of_all_lengths_and_checks_none(ratio):
+    torch._dynamo.reset()
+    model, x = tiny_model(merge_ratio=ratio, num_hidden_layers=2), tiny_input()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    with torch.no_grad():
+        whole = compiled(x, num_frames=torch.tensor([96, 96])).logits
+        with torch.compiler.set_stance("fail_on_recompile"):
+            for lengths in ([96, 40], [1, 71], [16, 16]):
+                num_frames = torch.tensor(lengths)
+                expected = model(x, num_frames=num_frames).logits
+                torch.testing.assert_close(compiled(x, num_frames=num_frames).logits, expected, rtol=1e-4, atol=1e-4)
+            assert torch.equal(compiled(x, num_frames=torch.tensor([97, 96])).logits, whole)
+
+
 def test_export_keeps_the_batch_open():
     model = tiny_model(merge_ratio=0.25)
     batch = torch.export.Dim("batch", min=1, max=64)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastast_hf import FastASTFeatureExtractor
-from fastast_hf.model.waveforms import check_waveforms
+from fastast_hf.model.waveforms import LOUDEST, check_waveforms
 
 
 def noise(num_samples=16_000):
@@ -53,6 +53,50 @@ def pcm(dtype, num_samples=4000):
 )
 def test_every_kind_of_waveform_gives_the_same(raw_speech):
     np.testing.assert_array_equal(extract(raw_speech), extract(noise(4000)))
+
+
+def read_only(waveform):
+    return np.frombuffer(waveform.tobytes(), dtype=np.float32)
+
+
+def unaligned(waveform):
+    return np.frombuffer(bytearray(b"." + waveform.tobytes()), dtype=np.float32, offset=1)
+
+
+def column_of_records(waveform):
+    records = np.zeros(len(waveform), dtype=[("time", np.int8), ("sample", np.float32)])
+    records["sample"] = waveform
+    return records["sample"]
+
+
+@pytest.mark.parametrize(
+    "lay_out",
+    [
+        lambda waveform: waveform[::-1].copy()[::-1],
+        read_only,
+        lambda waveform: np.broadcast_to(waveform, (1, 4000)),
+        unaligned,
+        column_of_records,
+        lambda waveform: np.stack([waveform, waveform], axis=1)[:, 0],
+    ],
+)
+def test_every_layout_of_memory_gives_the_same(lay_out):
+    waveform = noise(4000)
+    laid_out = lay_out(waveform)
+    np.testing.assert_array_equal(extract(laid_out), extract(waveform))
+    np.testing.assert_array_equal(extract([laid_out, laid_out])[1], extract(waveform)[0])
+
+
+def test_a_memory_mapped_file(tmp_path):
+    noise(4000).tofile(tmp_path / "samples")
+    mapped = np.memmap(tmp_path / "samples", dtype=np.float32, mode="r")
+    np.testing.assert_array_equal(extract(mapped), extract(noise(4000)))
+
+
+def test_an_ordinary_waveform_is_not_copied_on_its_way_to_torch():
+    waveform = noise(4000)
+    [tensor] = small()._cut([waveform])
+    assert tensor.data_ptr() == waveform.ctypes.data
 
 
 def test_half_precision_is_read_as_it_is():
@@ -158,7 +202,7 @@ def test_samples_that_no_logarithm_survives(loudest):
     message = rf"`raw_speech` must hold samples from about -1 to 1, got {loudest:g}".replace("+", r"\+")
     refuse(waveform, ValueError, message + r"\. Divide")
     refuse([noise(4000), waveform], ValueError, message + r" in clip 1 of 2\. Divide")
-    waveform[7] = 1e12
+    waveform[7] = LOUDEST
     assert np.isfinite(extract(waveform)).all()
 
 

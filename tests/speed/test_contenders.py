@@ -34,7 +34,6 @@ def contenders(tmp_path_factory):
 
 def test_the_baseline_is_stock_and_unmerged_though_the_model_merges(contenders, monkeypatch, tmp_path):
     assert next(iter(contenders)) == "AST"
-    assert "unmerged" not in contenders  # it is the baseline
     stock = tiny_ast(num_hidden_layers=2)
     assert torch.equal(answers(contenders["AST"], tiny_input()), stock(tiny_input()).logits)
     assert contenders["AST"].clip_macs == count_macs(stock, tiny_input(1))
@@ -44,6 +43,12 @@ def test_the_baseline_is_stock_and_unmerged_though_the_model_merges(contenders, 
     mine = opened(merge_ratio=0.4)
     make_contenders(mine, speed_settings(mine.model), None, tmp_path)
     assert type(made[0]) is ASTForAudioClassification
+
+
+def test_the_model_unmerged_is_a_control_that_does_the_baseline_s_work(contenders):
+    assert contenders["unmerged"].variant == contenders["AST"].variant
+    assert contenders["unmerged"].clip_macs == contenders["AST"].clip_macs
+    assert torch.equal(answers(contenders["unmerged"], tiny_input()), answers(contenders["AST"], tiny_input()))
 
 
 def test_every_row_answers_as_its_schedule_does(contenders):

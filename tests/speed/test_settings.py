@@ -108,6 +108,15 @@ def test_what_makes_no_row_is_refused(device, given, message):
         speed_settings(on_device(device), **given)
 
 
+def test_a_compiler_is_looked_for_where_it_is_needed(monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "check_compiler", asked.append)
+    speed_settings(tiny_model(), runtimes=["eager"])
+    assert asked == []
+    speed_settings(tiny_model(), runtimes=["eager", "compiled"])
+    assert asked == [torch.device("cpu")]
+
+
 def test_onnx_runtime_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"`runtime` onnxruntime needs onnxruntime, .* `pip install 'fastast_hf\[on"):

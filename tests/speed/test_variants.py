@@ -6,12 +6,14 @@ from transformers import ASTForAudioClassification
 
 from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.evaluation import count_macs
+from fastast_hf.speed import variants as module
 from fastast_hf.speed.variants import (
     as_stock_ast,
     as_stock_extractor,
     count_clip_macs,
     in_dtype,
     random_classifier,
+    stock_features,
     with_schedule,
 )
 from tests.conftest import tiny_ast, tiny_input, tiny_model
@@ -62,6 +64,12 @@ def test_a_stock_feature_extractor_makes_the_same_features():
     ours, theirs = (each(noise, sampling_rate=16_000, return_tensors="pt") for each in (extractor, stock))
     assert theirs["input_values"].shape == (1, 64, 48)
     torch.testing.assert_close(ours["input_values"], theirs["input_values"], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("has_torchaudio", "told"), [(True, "torchaudio"), (False, "numpy")])
+def test_what_stock_features_are_computed_with_is_told(has_torchaudio, told, monkeypatch):
+    monkeypatch.setattr(module, "is_speech_available", lambda: has_torchaudio)
+    assert stock_features() == told
 
 
 @pytest.mark.parametrize("model", [tiny_ast(), tiny_model(merge_ratio=0.25), tiny_model(tokens_merged_per_layer=5)])
