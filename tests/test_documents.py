@@ -31,7 +31,7 @@ def test_a_stale_number_is_told_and_mended(tmp_path, capsys):
     shutil.copytree(ROOT / "model_cards" / "results", tmp_path / "model_cards" / "results")
     assert render(["--check", "--root", str(tmp_path)]) == 1
     assert "stale: README.md" in capsys.readouterr().out
-    picture = tmp_path / "model_cards" / "results" / "ast-base-batch8.png"
+    picture = tmp_path / "model_cards" / "results" / "ast-base-batch1.png"
     picture.unlink()
     assert render(["--root", str(tmp_path)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -23,8 +23,8 @@ MODEL is a folder or a name on the Hub, of a FastAST or of any AST.
 
 Exit codes:
   0    all went well
-  1    an error, told on stderr
-  2    a wrong option or argument
+  1    an error, told on stderr; also a value that this model or machine refuses
+  2    an option or argument that fits no model
   3    some files could not be read, and are listed on stderr
   130  interrupted
 """

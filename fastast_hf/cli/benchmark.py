@@ -101,7 +101,13 @@ def benchmark(
             help="Length of the clips behind the baseline, in frames of 10 ms. Repeatable.",
         ),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Turns that are timed.")] = 20,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Turns that are timed, spectrogram to label; from file to label there are 5, of the front end 10.",
+        ),
+    ] = 20,
     min_seconds: Annotated[
         float, typer.Option(min=0, help="Go on until the turns of a batch size took this long.")
     ] = 0.0,

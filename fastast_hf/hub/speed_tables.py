@@ -52,10 +52,15 @@ def speed_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """
     columns = {}
     for title, (fields, write) in _COLUMNS.items():
-        values = [[row[field] for field in fields if row.get(field) is not None] for row in rows]
+        values = [[row[field] for field in fields if _is_told(row, title, field)] for row in rows]
         if any(values):
             columns[title] = [write(*found) if len(found) == len(fields) else _NOT_MEASURED for found in values]
     return columns
+
+
+def _is_told(row: Mapping[str, Any], title: str, field: str) -> bool:
+    """Tell whether a row has a number; one turn has no spread."""
+    return row.get(field) is not None and not (row.get("repeats") == 1 and title in _SPREADS.values())
 
 
 def narrow_speed_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -79,7 +79,11 @@ def conditions_line(results: Mapping[str, Any]) -> str:
     hardware = results["environment"]["hardware"]
     processor = " and ".join(str(hardware[part]) for part in ("gpu", "cpu") if hardware.get(part))
     processor += f" ({hardware['cpu_capability']})" if hardware.get("cpu_capability") else ""
-    counts = ", ".join(f"{hardware[part]} {part}" for part in ("cores", "threads") if hardware.get(part))
+    counts = ", ".join(
+        f"{hardware[part]} {part.removesuffix('s') if hardware[part] == 1 else part}"
+        for part in ("cores", "threads")
+        if hardware.get(part)
+    )
     versions = ", ".join(f"{name} {version}" for name, version in results["environment"]["versions"].items())
     conditions = [
         *_inputs(results["benchmark"]),

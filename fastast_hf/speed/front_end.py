@@ -76,7 +76,8 @@ def _noise(extractor: FastASTFeatureExtractor, num_clips: int) -> list[np.ndarra
 
 def _call(extractor: ASTFeatureExtractor, clips: list[np.ndarray]) -> Callable[[], torch.Tensor]:
     """Make features (clips, frames, mels) something to call."""
-    return lambda: extractor(clips, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_values"]
+    told: dict[str, Any] = {"sampling_rate": extractor.sampling_rate, "return_tensors": "pt", "padding": "max_length"}
+    return lambda: extractor(clips, **told)["input_values"]
 
 
 def _take_turns(calls: dict[str, Callable[[], torch.Tensor]], turns: int) -> dict[str, list[float]]:

@@ -46,6 +46,13 @@ def test_on_a_terminal_spreads_stand_below_their_medians():
     assert older["Speed-up"] == ["1.00x", "3.75x"]
 
 
+def test_one_turn_has_no_spread():
+    rows = [row | {"speed_up_low": 1.0, "speed_up_high": 1.0} for row in speed_example(repeats=1)["benchmark"]["rows"]]
+    assert not {"Latency IQR ms", "Speed-up IQR"} & speed_columns(rows).keys()
+    rows[0]["repeats"] = 2
+    assert speed_columns(rows)["Latency IQR ms"] == ["25.2", "-"]
+
+
 def test_several_batch_sizes_get_a_column():
     lines = speed_table(speed_example(batch_sizes=(1, 8))).splitlines()
     assert lines[0].startswith("| ast-base | Batch | Clips/s |")

@@ -63,7 +63,9 @@ def test_the_two_are_the_first_in_turn_and_get_the_same_clips_at_once(monkeypatc
     assert all(given is clips for _, given, _ in events)
     assert [(clip.dtype, clip.shape) for clip in clips] == [(np.float32, (15_360,))] * 2
     assert not np.array_equal(*clips)
-    assert all(told == {"sampling_rate": 16_000, "return_tensors": "pt"} for _, _, told in events)
+    assert all(
+        told == {"sampling_rate": 16_000, "return_tensors": "pt", "padding": "max_length"} for _, _, told in events
+    )
 
 
 @pytest.mark.parametrize(("do_normalize", "difference"), [(True, 2 * 3.0 * 0.25), (False, 0.25)])
@@ -84,3 +86,9 @@ def test_a_number_below_1_is_refused(name):
     fast = FastASTFeatureExtractor(**SETTINGS)
     with pytest.raises(ValueError, match=rf"`{name}` must be at least 1, got 0\. Leave it out for the default\."):
         measure_front_end(as_stock_extractor(fast), fast, **{name: 0})
+
+
+def test_a_feature_extractor_that_pads_to_the_longest_is_measured_as_the_stock_one():
+    longest = FastASTFeatureExtractor(**SETTINGS, padding="longest")
+    found = measure_front_end(as_stock_extractor(longest), longest, num_clips=2, turns=1)
+    assert found["largest_difference"] < 1e-4
