@@ -14,6 +14,11 @@ from torch.nn import functional as F
 from transformers.utils.generic import maybe_autocast
 
 
+ALIKE = 1 - 2**-19
+"""Cosine from which tokens count as the same. That of two equal tokens is 1 but for its last bits, and those depend on where in
+a matrix product they stand: without a bound, the machine would decide which of many equal tokens merge."""
+
+
 class Matching(NamedTuple):
     """Which tokens stay and which merge into which, as indices into the tokens of each clip.
 
@@ -53,8 +58,8 @@ def bipartite_soft_matching(
     """Match the patch tokens that are most alike.
 
     Patch tokens are dealt alternately into two sets. Each token of the first proposes its most similar token of the
-    second (cosine of the keys averaged over heads, in float32); the best proposals are accepted. Equal similarities go to
-    the lowest index.
+    second (cosine of the keys averaged over heads, in float32); the best proposals are accepted. Equal similarities, those
+    of all tokens that are the same (`ALIKE`) among them, go to the lowest index.
 
     Of clips that are padded, each merges as many tokens as it is told, the ones that it would merge without padding. What
     is missing to `tokens_merged` goes from the end of its padding.
@@ -86,7 +91,7 @@ def bipartite_soft_matching(
     with maybe_autocast(keys.device.type, enabled=False):
         metric = F.normalize(keys.float().mean(dim=1), dim=-1)  # (B, N, C)
         first, second = metric[:, num_special_tokens::2], metric[:, num_special_tokens + 1 :: 2]
-        similarity = first @ second.transpose(1, 2)  # (B, ceil(P / 2), P // 2)
+        similarity = (first @ second.transpose(1, 2)).clamp_(max=ALIKE)  # (B, ceil(P / 2), P // 2)
     if clips is None:
         similarity, proposal = similarity.max(dim=-1)  # (B, ceil(P / 2)): score and partner
         goes_first = similarity.argsort(dim=-1, descending=True, stable=True)[:, :tokens_merged]  # (B, R)
