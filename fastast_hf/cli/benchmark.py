@@ -140,8 +140,9 @@ def benchmark(
         check_picture_path(plot)
     import torch
 
-    from fastast_hf.speed.measuring import check_sound_files, choose_sound_files, measure_variants
+    from fastast_hf.speed.measuring import measure_variants
     from fastast_hf.speed.settings import speed_settings
+    from fastast_hf.speed.sounds import check_sound_files, choose_sound_files
 
     paths = () if data_dir is None else choose_sound_files(data_dir, limit)
     check_sound_files(paths)

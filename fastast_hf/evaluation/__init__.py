@@ -17,7 +17,6 @@ from fastast_hf.evaluation.runtimes import (
     eager_forward,
     onnxruntime_forward,
 )
-from fastast_hf.evaluation.tuning import Trial, best_trial, fit_to_saving, search_schedule
 
 __all__ = [
     "RUNTIMES",
@@ -28,9 +27,7 @@ __all__ = [
     "Row",
     "Runtime",
     "ThroughputResult",
-    "Trial",
     "agreement",
-    "best_trial",
     "check_compiler",
     "compare_throughput",
     "compiled_forward",
@@ -39,12 +36,10 @@ __all__ = [
     "count_schedule_macs",
     "eager_forward",
     "environment",
-    "fit_to_saving",
     "inference",
     "mcnemar",
     "onnxruntime_forward",
     "paired_interval",
     "peak_memory_mib",
-    "search_schedule",
     "without_machine_path",
 ]

@@ -29,6 +29,13 @@ front_end      if it was measured: num_clips, clip_seconds, turns, stock_feature
                stock_ms_per_clip, fast_ms_per_clip, speed_up, speed_up_low, speed_up_high, largest_difference (of the
                log-mel before normalisation)
 ```
+A file of a search for a merge schedule has `"kind": "tuning"`, `model` and
+
+```
+tuning         speedup or max_drop; num_clips_searched, num_clips_checked, num_frames, trials, seconds, seed; rows [...], each
+               with name, merging {a field of FastASTConfig}, mac_ratio, mean_kl and top_answer (0 to 1) of the checked clips
+               beside the unmerged model; chosen, the name of a row
+```
 """
 
 import json
@@ -40,6 +47,7 @@ from pathlib import Path
 from typing import Any
 
 from fastast_hf.hub.file_to_label_tables import check_file_to_label
+from fastast_hf.hub.tuning_tables import check_tuning
 
 SCHEMA = 1
 
@@ -53,6 +61,7 @@ _REQUIRED: dict[str, type] = {
     "environment.versions": dict,
 }
 _REQUIRED_OF_SPEED: dict[str, type] = {"model": str, "benchmark.rows": list}
+_REQUIRED_OF_TUNING: dict[str, type] = {"model": str, "tuning": dict}
 _REQUIRED_OF_A_RUN: dict[str, type] = {
     "benchmark.batch_size": int,
     "benchmark.num_frames": int,
@@ -128,12 +137,18 @@ def check_results(results: Mapping[str, Any]) -> None:
     if not isinstance(results, Mapping) or results.get("schema") != SCHEMA:
         found = results.get("schema") if isinstance(results, Mapping) else type(results).__name__
         raise ValueError(f"`schema` must be {SCHEMA}, got {found!r}. Run the command again with this version.")
-    of_its_kind = _REQUIRED_OF_SPEED if is_speed(results) else _REQUIRED_OF_A_RUN
+    of_its_kind = _REQUIRED_OF_A_RUN
+    if is_speed(results):
+        of_its_kind = _REQUIRED_OF_SPEED
+    elif is_tuning(results):
+        of_its_kind = _REQUIRED_OF_TUNING
     for path, expected in (_REQUIRED | of_its_kind).items():
         _check_field(results, path, expected)
     _check_date(results["date"])
     if is_speed(results):
         _check_speed(results)
+    elif is_tuning(results):
+        check_tuning(results["tuning"])
     else:
         _check_run(results)
 
@@ -141,6 +156,11 @@ def check_results(results: Mapping[str, Any]) -> None:
 def is_speed(results: Mapping[str, Any]) -> bool:
     """Tell results of speed alone from those of a run."""
     return results.get("kind") == "speed"
+
+
+def is_tuning(results: Mapping[str, Any]) -> bool:
+    """Tell results of a search for a merge schedule from those of a run."""
+    return results.get("kind") == "tuning"
 
 
 def _check_run(results: Mapping[str, Any]) -> None:

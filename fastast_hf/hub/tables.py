@@ -7,8 +7,9 @@ from typing import Any
 
 from fastast_hf.hub.file_to_label_tables import file_to_label_table
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
-from fastast_hf.hub.results import MODEL_NAMES, is_speed, load_results
+from fastast_hf.hub.results import MODEL_NAMES, is_speed, is_tuning, load_results
 from fastast_hf.hub.speed_tables import front_end_table, paying_rows_table, speed_table
+from fastast_hf.hub.tuning_tables import layers_line, tuning_table
 
 _START = re.compile(r"<!-- results:(.*?) -->")
 _BLOCK = re.compile(r"(?P<start><!-- results:(?P<name>.*?) -->)(?P<body>.*?)(?P<end><!-- /results -->)", re.DOTALL)
@@ -76,6 +77,29 @@ def conditions_line(results: Mapping[str, Any]) -> str:
     Returns:
         One line of Markdown.
     """
+    conditions = [*_inputs(results["benchmark"]), *_machine(results)]
+    return f"Speed: all models in one run, in turns, {escape_markdown('; '.join(conditions))}."
+
+
+def search_line(results: Mapping[str, Any]) -> str:
+    """Say under which conditions a schedule was searched.
+
+    Args:
+        results: Checked results of a search.
+
+    Returns:
+        One line of Markdown.
+    """
+    conditions = [
+        f"{results['tuning']['num_frames']:,} frames",
+        f"seed {results['tuning']['seed']}",
+        *_machine(results),
+    ]
+    return f"Search: {escape_markdown('; '.join(conditions))}."
+
+
+def _machine(results: Mapping[str, Any]) -> list[str]:
+    """Say where and when: processor, versions, date."""
     hardware = results["environment"]["hardware"]
     processor = " and ".join(str(hardware[part]) for part in ("gpu", "cpu") if hardware.get(part))
     processor += f" ({hardware['cpu_capability']})" if hardware.get("cpu_capability") else ""
@@ -85,12 +109,7 @@ def conditions_line(results: Mapping[str, Any]) -> str:
         if hardware.get(part)
     )
     versions = ", ".join(f"{name} {version}" for name, version in results["environment"]["versions"].items())
-    conditions = [
-        *_inputs(results["benchmark"]),
-        *filter(None, [processor, counts, versions]),
-        results["date"],
-    ]
-    return f"Speed: all models in one run, in turns, {escape_markdown('; '.join(conditions))}."
+    return [*filter(None, [processor, counts, versions]), results["date"]]
 
 
 def _inputs(benchmark: Mapping[str, Any]) -> list[str]:
@@ -113,6 +132,9 @@ def results_block(results: Mapping[str, Any], *, only_what_pays: bool = False) -
     Returns:
         Markdown paragraphs.
     """
+    if is_tuning(results):
+        what = [tuning_table(results), layers_line(results), search_line(results)]
+        return "\n\n".join([*what, code_block(results["command"], "bash")])
     if is_speed(results):
         what = [paying_rows_table(results) if only_what_pays else speed_table(results)]
     else:

@@ -13,7 +13,6 @@ import torch
 from torch.nn import functional as F
 from transformers.utils.generic import maybe_autocast
 
-
 ALIKE = 1 - 2**-19
 """Cosine from which tokens count as the same. That of two equal tokens is 1 but for its last bits, and those depend on where in
 a matrix product they stand: without a bound, the machine would decide which of many equal tokens merge."""

@@ -13,15 +13,13 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from fastast_hf.classification import find_sound_files
-from fastast_hf.data import load_audio
 from fastast_hf.evaluation import agreement, compare_throughput, environment
 from fastast_hf.hub.results import SCHEMA, provenance
-from fastast_hf.model import FastASTFeatureExtractor
 from fastast_hf.speed.contenders import SECONDS_WITHOUT_BAR, Contender, Opened, make_contenders, make_row
 from fastast_hf.speed.file_to_label import measure_file_to_label
 from fastast_hf.speed.front_end import measure_front_end
 from fastast_hf.speed.settings import SpeedSettings
+from fastast_hf.speed.sounds import padded_spectrograms
 from fastast_hf.speed.variants import as_stock_ast, as_stock_extractor, in_dtype, with_schedule
 
 _FILE_TO_LABEL_TURNS = 5  # every row is the first once
@@ -87,42 +85,6 @@ def measure_variants(
     return results
 
 
-def choose_sound_files(folder: Path, limit: int) -> list[Path]:
-    """Choose sound files, spread evenly over a folder: classes often lie one after the other.
-
-    Args:
-        folder: Searched with all that is below it.
-        limit: Most files to choose, at least 1.
-
-    Returns:
-        The files, in the order of their names.
-
-    Raises:
-        ValueError: If there is no sound file, or the limit is none.
-    """
-    if limit < 1:
-        raise ValueError(f"`limit` must be at least 1, got {limit}. Leave it out for the default.")
-    paths = [path for path in find_sound_files(folder) if path.is_file()]
-    if not paths:
-        raise ValueError(f"`data_dir` must hold sound files, got none in {folder}. Check the path.")
-    count = min(limit, len(paths))
-    return [paths[index * len(paths) // count] for index in range(count)]
-
-
-def check_sound_files(paths: Sequence[Path]) -> None:
-    """Decode sounds once, to find what is broken before anything is measured.
-
-    Args:
-        paths: Sound files.
-
-    Raises:
-        OSError: If a file cannot be read.
-        ValueError: If a file is no complete sound, naming it.
-    """
-    for path in tqdm(paths, desc="Checking", delay=SECONDS_WITHOUT_BAR, leave=False):
-        load_audio(path)
-
-
 def _measure_throughput(
     contenders: Mapping[str, Contender], settings: SpeedSettings, device: torch.device
 ) -> list[dict[str, Any]]:
@@ -145,7 +107,7 @@ def _shares_of_same_answers(
 ) -> dict[str, float]:
     """Give the share of clips whose best label is the first contender's, by row."""
     extractors = {contender.feature_extractor for contender in contenders.values()}
-    clips = {extractor: _spectrograms(paths, extractor) for extractor in extractors}
+    clips = {extractor: padded_spectrograms(paths, extractor) for extractor in extractors}
     total = len(contenders) * -(-len(paths) // batch_size)
     with tqdm(total=total, desc="Agreement", unit="pass", delay=SECONDS_WITHOUT_BAR, leave=False) as progress:
         logits = {
@@ -180,18 +142,6 @@ def _logits(
             logits.append(contender.forward(batch.to(device, contender.variant.dtype)).float().cpu())
         tell()
     return torch.cat(logits)[: len(heard)]
-
-
-def _spectrograms(paths: Sequence[Path], feature_extractor: FastASTFeatureExtractor) -> torch.Tensor:
-    """Compute the features of sound files as AST's are, (clips, max_length, mels)."""
-    rate = feature_extractor.sampling_rate
-    features = [
-        feature_extractor(
-            load_audio(path, sampling_rate=rate), sampling_rate=rate, return_tensors="pt", padding="max_length"
-        )["input_values"]
-        for path in tqdm(paths, desc="Features", delay=SECONDS_WITHOUT_BAR, leave=False)
-    ]
-    return torch.cat(features)
 
 
 def _measure_file_to_label(opened: Opened, settings: SpeedSettings, paths: Sequence[Path]) -> dict[str, Any]:

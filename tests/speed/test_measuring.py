@@ -15,10 +15,11 @@ from fastast_hf.hub.results import check_results
 from fastast_hf.hub.tables import results_block
 from fastast_hf.speed import file_to_label, front_end, measuring
 from fastast_hf.speed.contenders import Contender, Opened
-from fastast_hf.speed.measuring import check_sound_files, choose_sound_files, measure_variants
+from fastast_hf.speed.measuring import measure_variants
 from fastast_hf.speed.settings import Variant, speed_settings
+from fastast_hf.speed.sounds import choose_sound_files, padded_spectrograms
 from fastast_hf.speed.variants import as_stock_ast, with_schedule
-from tests.conftest import ESC10, requires_shared, tiny_model
+from tests.conftest import tiny_model
 
 
 def opened(name="mine", **fields):
@@ -75,7 +76,7 @@ def test_rows_of_each_batch_size_follow_each_other(measured):
 def test_answers_are_compared_on_the_sounds_that_a_row_hears(measured, sounds):
     mine = opened(merge_ratio=0.4)
     paths = choose_sound_files(sounds, 5)
-    clips = measuring._spectrograms(paths, mine.feature_extractor)
+    clips = padded_spectrograms(paths, mine.feature_extractor)
     unmerged = as_stock_ast(mine.model)
     for row in measured["benchmark"]["rows"]:
         twin = with_schedule(mine.model, **row["merging"]).to(getattr(torch, row["dtype"]))
@@ -139,14 +140,6 @@ def test_every_part_is_told_as_soon_as_it_is_done(monkeypatch):
     assert told[-1] == results
 
 
-def test_a_broken_sound_is_told_with_its_path(sounds, tmp_path):
-    check_sound_files(choose_sound_files(sounds, 2))
-    broken = tmp_path / "broken.wav"
-    broken.write_bytes((sounds / "6.wav").read_bytes()[:999])
-    with pytest.raises(ValueError, match=r"`source` must be a complete sound file, got '.*broken\.wav'"):
-        check_sound_files([sounds / "0.wav", broken])
-
-
 def test_full_batches_alone_reach_a_model():
     """A compiled model would be compiled again for another size."""
     shapes = []
@@ -183,23 +176,6 @@ def test_answers_that_mean_different_things_are_not_compared(sounds):
     )
     with pytest.raises(ValueError, match=message):
         measure_variants(mine, speed_settings(mine.model), against=theirs, paths=choose_sound_files(sounds, 2))
-
-
-def test_sounds_are_spread_over_the_folder(sounds):
-    assert [path.name for path in choose_sound_files(sounds, 3)] == ["0.wav", "2.wav", "4.wav"]
-    assert len(choose_sound_files(sounds, 100)) == 7
-
-
-@requires_shared
-def test_ten_clips_of_esc10_are_one_of_each_class():
-    assert len({path.parent.name for path in choose_sound_files(ESC10, 10)}) == 10
-
-
-def test_a_folder_without_sounds_and_no_limit_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"`data_dir` must hold sound files, got none in .*\. Check the path\."):
-        choose_sound_files(tmp_path, 10)
-    with pytest.raises(ValueError, match=r"`limit` must be at least 1, got 0\. Leave it out"):
-        choose_sound_files(tmp_path, 0)
 
 
 def test_the_version_of_onnx_runtime_is_told_where_it_ran(monkeypatch):

@@ -1,0 +1,149 @@
+"""`fastast tune`: search the merge schedule that moves a model's answers least on sounds of its user, and write it down."""
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from fastast_hf.cli.console import print_note, printable
+
+if TYPE_CHECKING:  # it comes with torch and transformers
+    from fastast_hf.speed.contenders import Opened
+
+EPILOG = """
+Examples:
+  fastast tune my-fastast --data-dir recordings/ --speedup 4
+  fastast tune MIT/ast-finetuned-audioset-10-10-0.4593 \\
+      --data-dir recordings/ --max-drop 0.5 --output my-fastast
+
+The sounds need no labels: answers are compared with the model's own without
+merging. A hundred sounds of the kinds that the model will hear make a good
+search; two of three are searched on, the others judge. --speedup counts
+multiply-accumulates; "fastast benchmark" tells the time that they save.
+"""
+
+
+def tune(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", show_default=False, help="FastAST or AST: folder or Hub name.")
+    ],
+    data_dir: Annotated[Path, typer.Option(exists=True, show_default=False, help="Folder of sounds, without labels.")],
+    speedup: Annotated[
+        float | None, typer.Option(min=1, show_default=False, help="How many times less work it is to be.")
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            show_default=False,
+            help="Or: how many of 100 clips may change their best label, as fast as that allows.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            show_default="MODEL's own config.json, if it is a FastAST folder",
+            help="Folder for the model with its new schedule.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=6, help="Sounds to take from the folder, spread evenly over it.")] = 120,
+    trials: Annotated[int, typer.Option(min=1, help="Schedules to try at one speed-up.")] = 120,
+    seconds: Annotated[float, typer.Option(min=0, help="Or fewer, if they take longer than this.")] = 540.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips of a forward pass.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of what is random in the search.")] = 0,
+    device: Annotated[
+        str | None, typer.Option(show_default="a GPU if there is one", help="Where to compute, such as cpu or cuda.")
+    ] = None,
+    results: Annotated[Path | None, typer.Option(show_default=False, help="File for the results, as JSON.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(show_default=False, help="File for a picture of the schedules, .png, .pdf or .svg.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, and nothing else.")] = False,
+) -> None:
+    """Search the merge schedule that moves a model's answers least.
+
+    The winner is written into the model's config.json: it merges so wherever
+    it is loaded from then on.
+    """
+    if plot is not None:
+        from fastast_hf.visualization.schedules import check_picture_path, plot_schedules
+
+        check_picture_path(plot)
+    from fastast_hf.cli.loading import load_classifier
+    from fastast_hf.experiment.files import check_output_path, write_json
+    from fastast_hf.hub.tuning_tables import chosen_row
+    from fastast_hf.speed.contenders import Opened
+    from fastast_hf.speed.sounds import choose_sound_files, padded_spectrograms
+    from fastast_hf.speed.tuned_schedule import TuningSettings, check_settings, tune_schedule
+
+    settings = TuningSettings(
+        speedup=speedup, max_drop=max_drop, trials=trials, seconds=seconds, batch_size=batch_size, seed=seed
+    )
+    check_settings(settings)
+    _check_output(model, output)
+    if results is not None:
+        check_output_path(results)
+    paths = choose_sound_files(data_dir, limit)
+    opened = Opened(Path(model).resolve().name, *load_classifier(model, device=device))
+    found = tune_schedule(opened, padded_spectrograms(paths, opened.feature_extractor), settings)
+    if results is not None:
+        write_json(results, found)
+    if plot is not None:
+        plot_schedules(found, plot)
+    written = _write_schedule(opened, model, output, chosen_row(found)["merging"])
+    if json:
+        print(json_format.dumps(found, indent=2))
+        return
+    _print_results(found)
+    print_note(f"The schedule is in {printable(str(written))}.", title="Written")
+
+
+def _check_output(model: str, output: Path | None) -> None:
+    """Find out before the search whether the winner has a place."""
+    from transformers import PreTrainedConfig
+
+    from fastast_hf.model import FastASTConfig
+
+    if output is not None:
+        if output.exists() and not output.is_dir():
+            raise ValueError(f"`output` must be a folder, got the file {output}. Name a new folder.")
+        return
+    is_fastast = PreTrainedConfig.get_config_dict(model)[0].get("model_type") == FastASTConfig.model_type
+    if not (is_fastast and Path(model).is_dir()):
+        raise ValueError(
+            f"`output` must be given for what is no FastAST in a folder, got none for {model}. Name a folder for the model "
+            "with its new schedule."
+        )
+
+
+def _write_schedule(opened: "Opened", model: str, output: Path | None, merging: dict[str, Any]) -> Path:
+    """Write the winner into a config.json: of the model's own folder, or of a new one with the whole model."""
+    from fastast_hf.experiment.files import read_json, write_json
+    from fastast_hf.speed.variants import with_schedule
+
+    if output is None:
+        path = Path(model) / "config.json"
+        fields = {name: value for name, value in read_json(path).items() if name != "tokens_merged_per_layer"}
+        write_json(path, fields | merging)
+        return path
+    with_schedule(opened.model, **merging).save_pretrained(output)
+    opened.feature_extractor.save_pretrained(output)
+    return output / "config.json"
+
+
+def _print_results(found: dict[str, Any]) -> None:
+    """Print the table for a terminal; into a file or a pipe, the same as Markdown with what is needed to repeat it."""
+    from fastast_hf.hub.tables import results_block
+    from fastast_hf.hub.tuning_tables import layers_line, tuning_table
+
+    console = Console()
+    if not console.is_terminal:
+        print(results_block(found))
+        return
+    console.print(Markdown(tuning_table(found)))
+    console.print(Markdown(layers_line(found)))

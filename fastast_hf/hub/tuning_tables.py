@@ -1,0 +1,100 @@
+"""The tables of a search for a merge schedule: what was found beside constants, and how much each layer merges."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastast_hf.hub.markdown import escape_markdown, markdown_table
+
+
+def tuning_table(results: Mapping[str, Any]) -> str:
+    """Write all schedules below each other, by what they save, and a line on how they were judged.
+
+    Args:
+        results: Checked results of a search.
+
+    Returns:
+        A Markdown table, and a line behind it.
+    """
+    tuning = results["tuning"]
+    rows = sorted(tuning["rows"], key=lambda row: row["mac_ratio"])
+    lines = [
+        [
+            row["name"],
+            f"{row['mac_ratio']:.2f}x",
+            f"{row['mean_kl']:.5f}",
+            f"{row['top_answer']:.1%}",
+            _mark(row, tuning),
+        ]
+        for row in rows
+    ]
+    table = markdown_table([results["model"], "MAC ratio", "Mean KL", "Same answer", "Chosen"], lines)
+    line = (
+        f"Answers: of {tuning['num_clips_checked']:,} clips that the search did not see, beside those without merging; "
+        f"{tuning['trials']:,} schedules were tried on {tuning['num_clips_searched']:,} others, in "
+        f"{tuning['seconds'] / 60:.1f} minutes."
+    )
+    return f"{table}\n\n{escape_markdown(line)}"
+
+
+def layers_line(results: Mapping[str, Any]) -> str:
+    """Write what each layer merges in the schedule that was chosen.
+
+    Args:
+        results: Checked results of a search.
+
+    Returns:
+        A line of Markdown.
+    """
+    ratios = chosen_row(results)["merging"]["merge_ratio"]
+    return f"Merge ratio of each layer: {', '.join(f'{ratio:g}' for ratio in ratios)}."
+
+
+def chosen_row(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the schedule that was chosen.
+
+    Args:
+        results: Checked results of a search.
+
+    Returns:
+        Its row.
+    """
+    tuning = results["tuning"]
+    return next(row for row in tuning["rows"] if row["name"] == tuning["chosen"])
+
+
+def check_tuning(tuning: Any) -> None:
+    """Check that the part of a search holds everything that its tables are rendered from.
+
+    Args:
+        tuning: The part of the results.
+
+    Raises:
+        ValueError: Naming the first field that is missing or does not fit.
+    """
+    if not isinstance(tuning, Mapping):
+        raise ValueError(f"`tuning` must be a dictionary, got {tuning!r}. Run `fastast tune` again.")
+    for name in ("num_clips_checked", "num_clips_searched", "trials", "seconds"):
+        _check_number(f"tuning.{name}", tuning.get(name))
+    rows = tuning.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise ValueError(f"`tuning.rows` must be a list of dictionaries, got {rows!r}. Run `fastast tune` again.")
+    for number, row in enumerate(rows):
+        for name in ("mac_ratio", "mean_kl", "top_answer"):
+            _check_number(f"tuning.rows[{number}].{name}", row.get(name))
+        if not isinstance(row.get("name"), str) or not isinstance(row.get("merging"), Mapping):
+            raise ValueError(
+                f"`tuning.rows[{number}]` must have a name and a dictionary `merging`, got {row!r}. Run `fastast tune` again."
+            )
+    if tuning.get("chosen") not in [row["name"] for row in rows]:
+        raise ValueError(
+            f"`tuning.chosen` must name one of the rows, got {tuning.get('chosen')!r}. Run `fastast tune` again."
+        )
+
+
+def _mark(row: Mapping[str, Any], tuning: Mapping[str, Any]) -> str:
+    return "yes" if row["name"] == tuning["chosen"] else ""
+
+
+def _check_number(path: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise ValueError(f"`{path}` must be a finite number, at least 0, got {value!r}. Run `fastast tune` again.")

@@ -1,0 +1,95 @@
+"""`fastast tune` as a user calls it: what is printed, what is written, and what is refused before the search."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from transformers import AutoConfig
+
+from fastast_hf import FastASTForAudioClassification
+from fastast_hf.hub.results import load_results
+
+FEW = ("--trials", 2, "--device", "cpu", "--batch-size", 4)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sounds")
+    for number in range(7):
+        samples = np.random.default_rng(number).uniform(-0.5, 0.5, 8_000 + 2_000 * number)
+        soundfile.write(folder / f"{number}.wav", samples, 16_000)
+    return folder
+
+
+@pytest.fixture
+def mine(fastast_folder, tmp_path):
+    return shutil.copytree(fastast_folder, tmp_path / "mine")
+
+
+def test_the_winner_is_written_into_the_model_s_own_config(fastast, mine, sounds):
+    before = json.loads((mine / "config.json").read_text())
+    result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW)
+    assert result.exit_code == 0, result.output
+    assert "| tuned 1.2x |" in result.stdout
+    assert "Merge ratio of each layer:" in result.stdout
+    assert "Written: The schedule is in" in result.stderr
+    after = json.loads((mine / "config.json").read_text())
+    assert len(after["merge_ratio"]) == 2
+    changed = {"merge_ratio": after["merge_ratio"], "tokens_merged_per_layer": None}
+    assert before | changed == after | {"tokens_merged_per_layer": None}
+    assert FastASTForAudioClassification.from_pretrained(mine).config.merge_ratio == after["merge_ratio"]
+
+
+def test_a_count_gives_way_to_the_winner(fastast, mine, sounds):
+    path = mine / "config.json"
+    fields = json.loads(path.read_text()) | {"merge_ratio": 0.0, "tokens_merged_per_layer": 3}
+    path.write_text(json.dumps(fields))
+    assert fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW).exit_code == 0
+    assert "tokens_merged_per_layer" not in json.loads(path.read_text())
+
+
+def test_an_ast_becomes_a_fastast_folder_of_its_own(fastast, ast_folder, sounds, tmp_path):
+    results, picture, output = tmp_path / "tuning.json", tmp_path / "tuning.png", tmp_path / "tuned"
+    result = fastast(
+        *("tune", ast_folder, "--data-dir", sounds, "--speedup", 1.2, "--output", output, *FEW),
+        *("--results", results, "--plot", picture, "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert load_results(results) == found
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    config = AutoConfig.from_pretrained(output)
+    chosen = next(row for row in found["tuning"]["rows"] if row["name"] == found["tuning"]["chosen"])
+    assert config.merge_ratio == chosen["merging"]["merge_ratio"]
+    assert fastast("classify", sounds / "0.wav", "--model", output, "--device", "cpu").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "`speedup` or `max_drop` must be given, and not both, got None and None"),
+        (("--speedup", 2, "--max-drop", 1), "must be given, and not both, got 2.0 and 1.0"),
+        (("--speedup", 2), "`output` must be given for what is no FastAST in a folder, got none for"),
+    ],
+)
+def test_what_contradicts_itself_is_told_before_anything_is_loaded(
+    fastast, ast_folder, sounds, options, message, monkeypatch
+):
+    monkeypatch.setattr(FastASTForAudioClassification, "from_pretrained", None)
+    result = fastast("tune", ast_folder, "--data-dir", sounds, *options, *FEW)
+    assert result.exit_code == 1
+    assert message in result.stderr.replace("\n", " ")
+
+
+def test_places_that_cannot_be_written_are_told_before_the_search(fastast, mine, sounds, tmp_path):
+    (tmp_path / "file").write_text("")
+    for options, message in (
+        (("--output", tmp_path / "file"), "`output` must be a folder, got the file"),
+        (("--results", tmp_path), "`output` must be a file, got the folder"),
+        (("--plot", "picture.doc"), "`plot` must end in one of"),
+    ):
+        result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *options, *FEW)
+        assert result.exit_code == 1
+        assert message in result.stderr

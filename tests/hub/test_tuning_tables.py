@@ -1,0 +1,120 @@
+"""The tables of a search, and what must be there for them."""
+
+import copy
+
+import pytest
+
+from fastast_hf.hub.results import check_results
+from fastast_hf.hub.tables import results_block
+from fastast_hf.hub.tuning_tables import check_tuning, chosen_row, layers_line, tuning_table
+from tests.hub.results_example import EXAMPLE
+
+RESULTS = {
+    **{name: EXAMPLE[name] for name in ("schema", "date", "environment")},
+    "kind": "tuning",
+    "command": "fastast tune mine --data-dir sounds --speedup 4",
+    "model": "mine",
+    "tuning": {
+        "speedup": 4.0,
+        "max_drop": None,
+        "num_clips_searched": 80,
+        "num_clips_checked": 40,
+        "num_frames": 512,
+        "trials": 120,
+        "seconds": 90.0,
+        "seed": 0,
+        "rows": [
+            {
+                "name": "ratio 0.25",
+                "merging": {"merge_ratio": [0.25, 0.25]},
+                "mac_ratio": 4.0,
+                "mean_kl": 0.004,
+                "top_answer": 0.95,
+            },
+            {
+                "name": "tuned 4x",
+                "merging": {"merge_ratio": [0.4, 0.05]},
+                "mac_ratio": 4.0012,
+                "mean_kl": 0.002,
+                "top_answer": 0.975,
+            },
+            {
+                "name": "r 20",
+                "merging": {"tokens_merged_per_layer": 20},
+                "mac_ratio": 1.5,
+                "mean_kl": 0.0001,
+                "top_answer": 1.0,
+            },
+        ],
+        "chosen": "tuned 4x",
+    },
+}
+
+
+def changed(**fields):
+    results = copy.deepcopy(RESULTS)
+    results["tuning"].update(fields)
+    return results
+
+
+def test_schedules_stand_in_the_order_of_what_they_save():
+    table, line = tuning_table(RESULTS).split("\n\n")
+    assert table.splitlines() == [
+        "| mine | MAC ratio | Mean KL | Same answer | Chosen |",
+        "|---|---:|---:|---:|---:|",
+        "| r 20 | 1.50x | 0.00010 | 100.0% |  |",
+        "| ratio 0.25 | 4.00x | 0.00400 | 95.0% |  |",
+        "| tuned 4x | 4.00x | 0.00200 | 97.5% | yes |",
+    ]
+    assert line == (
+        "Answers: of 40 clips that the search did not see, beside those without merging; 120 schedules were tried on 80 "
+        "others, in 1.5 minutes."
+    )
+
+
+def test_the_chosen_schedule_is_spelt_out():
+    assert chosen_row(RESULTS)["mean_kl"] == 0.002
+    assert layers_line(RESULTS) == "Merge ratio of each layer: 0.4, 0.05."
+
+
+def test_a_block_holds_table_layers_conditions_and_command():
+    check_results(RESULTS)
+    *_, layers, search, command = results_block(RESULTS).split("\n\n")
+    assert layers.startswith("Merge ratio of each layer")
+    assert search == (
+        "Search: 512 frames; seed 0; A Processor; 2 cores, 2 threads; python 3.11.2, torch 2.13.0, transformers 5.24.0, "
+        r"fastast\_hf 0.1.0; 2025-01-31."
+    )
+    assert "fastast tune mine" in command
+
+
+def test_a_name_from_outside_is_escaped():
+    assert r"| a\|b |" in tuning_table({**RESULTS, "model": "a|b"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"trials": None}, r"`tuning\.trials` must be a finite number, at least 0, got None"),
+        ({"seconds": float("inf")}, r"`tuning\.seconds` must be a finite number"),
+        ({"rows": {}}, r"`tuning\.rows` must be a list of dictionaries, got \{\}"),
+        ({"rows": [1]}, r"`tuning\.rows` must be a list of dictionaries"),
+        (
+            {"rows": [{"mac_ratio": 1, "mean_kl": -1}]},
+            r"`tuning\.rows\[0\]\.mean_kl` must be a finite number, at least 0",
+        ),
+        (
+            {"rows": [{"mac_ratio": 1, "mean_kl": 0, "top_answer": 1, "name": "a"}]},
+            r"`tuning\.rows\[0\]` must have a name and a dictionary `merging`, got",
+        ),
+        ({"chosen": "another"}, r"`tuning\.chosen` must name one of the rows, got 'another'"),
+    ],
+)
+def test_what_is_missing_is_named(fields, message):
+    with pytest.raises(ValueError, match=message):
+        check_results(changed(**fields))
+
+
+def test_no_search_at_all_is_told():
+    with pytest.raises(ValueError, match=r"`tuning` must be a dictionary, got 5\. Run `fastast tune` again"):
+        check_tuning(5)
