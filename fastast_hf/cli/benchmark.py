@@ -135,7 +135,8 @@ def benchmark(
     if output is not None:
         check_output_path(output)
     if plot is not None:
-        from fastast_hf.visualization.speed import check_picture_path, plot_speed
+        from fastast_hf.visualization.pictures import check_picture_path
+        from fastast_hf.visualization.speed import plot_speed
 
         check_picture_path(plot)
     import torch

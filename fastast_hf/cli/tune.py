@@ -71,7 +71,8 @@ def tune(
     it is loaded from then on.
     """
     if plot is not None:
-        from fastast_hf.visualization.schedules import check_picture_path, plot_schedules
+        from fastast_hf.visualization.pictures import check_picture_path
+        from fastast_hf.visualization.schedules import plot_schedules
 
         check_picture_path(plot)
     from fastast_hf.cli.loading import load_classifier

@@ -63,7 +63,7 @@ def bipartite_soft_matching(
     Of clips that are padded, each merges as many tokens as it is told, the ones that it would merge without padding. What
     is missing to `tokens_merged` goes from the end of its padding.
 
-    Source: ToMe, section 3 and appendix D.
+    Source: ToMe, section 3 and appendix D. Deviation: the paper knows no bound such as `ALIKE`.
 
     Args:
         keys: (batch, heads, tokens, head_dim) floating point, the attention's keys.

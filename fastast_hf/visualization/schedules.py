@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastast_hf.visualization.speed import check_picture_path
+from fastast_hf.visualization.pictures import save_picture
 
 # Of the palette of Okabe and Ito, told apart by all eyes, and by their marks in grey print.
 _KINDS = {
@@ -32,10 +32,7 @@ def plot_schedules(results: Mapping[str, Any], path: str | Path) -> Path:
     Raises:
         ValueError: See `check_picture_path`.
     """
-    path = check_picture_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draw_schedules(results).savefig(path, dpi=200)
-    return path
+    return save_picture(draw_schedules(results), path)
 
 
 def draw_schedules(results: Mapping[str, Any]) -> Figure:

@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fastast_hf.visualization.pictures import save_picture
+
 # Light enough for black marks on it, in grey print too; of the palette of Okabe and Ito, told apart by all eyes.
 _BAR_COLOR = "#56B4E9"
 _ROOM_FOR_NUMBERS = 1.25
@@ -27,10 +29,7 @@ def plot_speed(results: Mapping[str, Any], path: str | Path) -> Path:
     Raises:
         ValueError: See `check_picture_path`.
     """
-    path = check_picture_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draw_speed(results).savefig(path, dpi=200)
-    return path
+    return save_picture(draw_speed(results), path)
 
 
 def draw_speed(results: Mapping[str, Any]) -> Figure:
@@ -55,28 +54,6 @@ def draw_speed(results: Mapping[str, Any]) -> Figure:
     handles, labels = all_axes[0].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=2, frameon=False)
     return figure
-
-
-def check_picture_path(path: str | Path) -> Path:
-    """Find out before the measuring whether a picture can be written.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The same.
-
-    Raises:
-        ValueError: If its ending names no format that matplotlib writes.
-    """
-    path = Path(path)
-    known = Figure().canvas.get_supported_filetypes()
-    if path.suffix.lower().removeprefix(".") not in known:
-        raise ValueError(
-            f"`plot` must end in one of {', '.join(f'.{ending}' for ending in sorted(known))}, got {path.name}. Name it "
-            "speed.png or speed.pdf."
-        )
-    return path
 
 
 def _in_order(rows: Sequence[Mapping[str, Any]]) -> list[int]:
