@@ -33,7 +33,7 @@ conformance: $(READY)  ## transformers' own model tests, fetched for the install
 	$(BIN)/python -m pytest tests/conformance
 
 evidence: $(READY)  ## Everything behind the tables, about ten hours on two cores; what is done is not done again
-	$(BIN)/python model_cards/evidence.py
+	$(BIN)/python -m model_cards.evidence
 
 lint: $(READY)  ## Format, style and types
 	$(BIN)/ruff format --check .

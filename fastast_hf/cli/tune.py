@@ -21,8 +21,9 @@ Examples:
 
 The sounds need no labels: answers are compared with the model's own without
 merging. A hundred sounds of the kinds that the model will hear make a good
-search; two of three are searched on, the others judge. --speedup counts
-multiply-accumulates; "fastast benchmark" tells the time that they save.
+search; two of three are searched on, the others judge, or those of
+--check-dir. --speedup counts multiply-accumulates; "fastast benchmark" tells
+the time that they save.
 """
 
 
@@ -51,7 +52,15 @@ def tune(
             help="Folder for the model with its new schedule.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=6, help="Sounds to take from the folder, spread evenly over it.")] = 120,
+    check_dir: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            show_default="a third of the sounds",
+            help="Folder of other sounds, which judge what was found on the first.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=6, help="Sounds to take from a folder, spread evenly over it.")] = 120,
     trials: Annotated[int, typer.Option(min=1, help="Schedules to try at one speed-up.")] = 120,
     seconds: Annotated[float, typer.Option(min=0, help="Or fewer, if they take longer than this.")] = 540.0,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips of a forward pass.")] = 16,
@@ -89,9 +98,11 @@ def tune(
     _check_output(model, output)
     if results is not None:
         check_output_path(results)
-    paths = choose_sound_files(data_dir, limit)
+    folders = [data_dir] if check_dir is None else [data_dir, check_dir]
+    paths = [choose_sound_files(folder, limit) for folder in folders]
     opened = Opened(Path(model).resolve().name, *load_classifier(model, device=device))
-    found = tune_schedule(opened, padded_spectrograms(paths, opened.feature_extractor), settings)
+    clips, *others = (padded_spectrograms(chosen, opened.feature_extractor) for chosen in paths)
+    found = tune_schedule(opened, clips, settings, clips_to_check=others[0] if others else None)
     if results is not None:
         write_json(results, found)
     if plot is not None:

@@ -4,7 +4,7 @@ from fastast_hf.evaluation.agreement import Agreement, agreement
 from fastast_hf.evaluation.benchmark import Row, ThroughputResult, compare_throughput
 from fastast_hf.evaluation.environment import environment, without_machine_path
 from fastast_hf.evaluation.inference import inference
-from fastast_hf.evaluation.macs import count_macs, count_schedule_macs
+from fastast_hf.evaluation.macs import count_call_macs, count_macs, count_schedule_macs
 from fastast_hf.evaluation.metrics import compute_metrics
 from fastast_hf.evaluation.paired import McNemar, PairedInterval, mcnemar, paired_interval
 from fastast_hf.evaluation.peak_memory import peak_memory_mib
@@ -17,6 +17,7 @@ from fastast_hf.evaluation.runtimes import (
     eager_forward,
     onnxruntime_forward,
 )
+from fastast_hf.evaluation.training_step import training_step
 
 __all__ = [
     "RUNTIMES",
@@ -32,6 +33,7 @@ __all__ = [
     "compare_throughput",
     "compiled_forward",
     "compute_metrics",
+    "count_call_macs",
     "count_macs",
     "count_schedule_macs",
     "eager_forward",
@@ -41,5 +43,6 @@ __all__ = [
     "onnxruntime_forward",
     "paired_interval",
     "peak_memory_mib",
+    "training_step",
     "without_machine_path",
 ]

@@ -73,7 +73,10 @@ def command_line(argv: Sequence[str] | None = None) -> str:
     """
     program, *arguments = sys.argv if argv is None else argv
     path = _pure_path(program)
-    start = ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
+    start = [path.name]
+    if path.name == "__main__.py":
+        spec = sys.modules["__main__"].__spec__ if argv is None else None
+        start = ["python", "-m", path.parent.name if spec is None else spec.parent or path.parent.name]
     return shlex.join([*start, *map(without_machine_path, _without_secrets(arguments))])
 
 

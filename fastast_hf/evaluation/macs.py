@@ -1,6 +1,6 @@
 """Multiply-accumulates of one forward pass: counted while it runs, or worked out for a merge schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -36,14 +36,31 @@ def count_macs(model: nn.Module, input_values: torch.Tensor) -> int:
         >>> count_macs(nn.Linear(8, 4), torch.zeros(2, 8))
         64
     """
+    model = getattr(model, "_orig_mod", model)  # what `torch.compile` wrapped; `model.compile()` is left to the stance
+    with inference(model):
+        return count_call_macs(model, input_values)
+
+
+def count_call_macs(call: Callable[[torch.Tensor], Any], input_values: torch.Tensor) -> int:
+    """Count the multiply-accumulates of whatever runs on a batch, such as a step of training, as `count_macs` does.
+
+    Args:
+        call: What runs once.
+        input_values: One batch.
+
+    Returns:
+        Multiply-accumulates of the whole batch, backward passes included.
+
+    Raises:
+        ValueError: If `input_values` lies on an MPS device, whose attention the counter cannot see.
+    """
     if input_values.device.type == "mps":
         raise ValueError(
             "`input_values` must not lie on an MPS device, got mps. Count on the CPU: the number is the same there."
         )
-    model = getattr(model, "_orig_mod", model)  # what `torch.compile` wrapped; `model.compile()` is left to the stance
     counter = FlopCounterMode(display=False)
-    with inference(model), torch.compiler.set_stance("force_eager"), sdpa_kernel(SDPBackend.MATH), counter:
-        model(input_values)
+    with torch.compiler.set_stance("force_eager"), sdpa_kernel(SDPBackend.MATH), counter:
+        call(input_values)
     return counter.get_total_flops() // 2
 
 

@@ -46,15 +46,19 @@ class TuningSettings:
     seed: int = 0
 
 
-def tune_schedule(opened: Opened, clips: torch.Tensor, settings: TuningSettings) -> dict[str, Any]:
+def tune_schedule(
+    opened: Opened, clips: torch.Tensor, settings: TuningSettings, *, clips_to_check: torch.Tensor | None = None
+) -> dict[str, Any]:
     """Search the schedule that moves a model's answers least.
 
-    Two of three clips are searched on; all that is told of a schedule is of the others.
+    All that is told of a schedule is of clips that were not searched on.
 
     Args:
         opened: The model. Its own schedule does not matter.
         clips: (clips, frames, mels) float32 features, at least six. They need no labels.
         settings: What is searched.
+        clips_to_check: (clips, frames, mels) as many frames and mels, at least one clip: what judges. Default: every third
+            of `clips`, and the search has the others.
 
     Returns:
         Results of kind "tuning", as `fastast_hf.hub.results` describes them. `tuning.chosen` is the row that was found.
@@ -65,9 +69,11 @@ def tune_schedule(opened: Opened, clips: torch.Tensor, settings: TuningSettings)
     check_settings(settings)
     _check_clips(clips)
     start = perf_counter()
-    held_out = torch.arange(len(clips)) % _ONE_OF == _ONE_OF - 1
-    searched = AnswersOfSchedules(opened.model, clips[~held_out], settings.batch_size)
-    checked = AnswersOfSchedules(opened.model, clips[held_out], settings.batch_size)
+    if clips_to_check is None:
+        held_out = torch.arange(len(clips)) % _ONE_OF == _ONE_OF - 1
+        clips, clips_to_check = clips[~held_out], clips[held_out]
+    searched = AnswersOfSchedules(opened.model, clips, settings.batch_size)
+    checked = AnswersOfSchedules(opened.model, clips_to_check, settings.batch_size)
     rows = [
         *(_row(f"ratio {ratios[0]:g}", checked, ratios) for ratios in _constant_ratios(checked)),
         *(_row(f"r {count}", checked, count) for count in _constant_counts(checked)),
@@ -95,8 +101,8 @@ def tune_schedule(opened: Opened, clips: torch.Tensor, settings: TuningSettings)
         "tuning": {
             "speedup": settings.speedup,
             "max_drop": settings.max_drop,
-            "num_clips_searched": int((~held_out).sum()),
-            "num_clips_checked": int(held_out.sum()),
+            "num_clips_searched": len(clips),
+            "num_clips_checked": len(clips_to_check),
             "num_frames": clips.shape[1],
             "trials": trials,
             "seconds": perf_counter() - start,

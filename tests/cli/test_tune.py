@@ -66,6 +66,15 @@ def test_an_ast_becomes_a_fastast_folder_of_its_own(fastast, ast_folder, sounds,
     assert fastast("classify", sounds / "0.wav", "--model", output, "--device", "cpu").exit_code == 0
 
 
+def test_the_sounds_of_another_folder_judge(fastast, mine, sounds, tmp_path):
+    others = tmp_path / "others"
+    others.mkdir()
+    shutil.copy(sounds / "0.wav", others)
+    result = fastast("tune", mine, "--data-dir", sounds, "--check-dir", others, "--speedup", 1.2, *FEW, "--json")
+    tuning = json.loads(result.stdout)["tuning"]
+    assert (tuning["num_clips_searched"], tuning["num_clips_checked"]) == (7, 1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -47,3 +49,14 @@ def test_command_line_has_no_path_of_the_machine_and_no_secret(arguments, expect
 def test_a_package_that_python_runs_is_named_as_it_was_started():
     line = command_line(["/usr/lib/python3/fastast_hf/__main__.py", "benchmark", "/srv/models/mine"])
     assert line == "python -m fastast_hf benchmark mine"
+
+
+def test_a_package_inside_of_another_is_named_in_full(tmp_path):
+    package = tmp_path / "outer" / "inner"
+    package.mkdir(parents=True)
+    (package / "__main__.py").write_text(
+        "from fastast_hf.evaluation.environment import command_line\nprint(command_line())"
+    )
+    command = [sys.executable, "-m", "outer.inner", "--list"]
+    told = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "python -m outer.inner --list"

@@ -52,6 +52,13 @@ def test_every_row_tells_of_the_clips_that_were_not_searched_on(tuned):
             )
 
 
+def test_other_clips_can_judge_in_place_of_a_third_of_the_first():
+    settings = TuningSettings(speedup=1.5, trials=2)
+    apart = tune_schedule(opened(), CLIPS[[0, 1, 3, 4, 6, 7]], settings, clips_to_check=CLIPS[2::3])
+    together = tune_schedule(opened(), CLIPS, settings)
+    assert {**apart["tuning"], "seconds": 0} == {**together["tuning"], "seconds": 0}
+
+
 def test_constants_are_told_beside_what_was_found(tuned):
     names = [row["name"].split()[0] for row in tuned["tuning"]["rows"]]
     assert set(names) == {"ratio", "r", "tuned"}

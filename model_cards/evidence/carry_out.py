@@ -1,0 +1,93 @@
+"""One run of the plan, from its sounds to its numbers."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+from fastast_hf.distillation import CMKDTrainingArguments
+from fastast_hf.experiment.answers import answers_at_ratios
+from fastast_hf.experiment.arguments import DataArguments, ModelArguments
+from fastast_hf.experiment.files import read_json, write_json
+from fastast_hf.experiment.task import compute_features, load_sounds
+from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from model_cards.evidence.divisions import make_division
+from model_cards.evidence.places import ROOT, result_file, run_folder
+from model_cards.evidence.plan import RATIOS, Options, Run, Search, Speed, Training
+from model_cards.evidence.speed import measure
+
+UNPROTECTED = "fastast_hf.model.layers_fastast.NUM_SPECIAL_TOKENS"
+"""With one special token instead of two, the distillation token is merged like a patch, as in the paper's authors' code."""
+
+
+def carry_out(run: Run, data: Path) -> None:
+    """Do a run and write its numbers down.
+
+    Args:
+        run: what is done.
+        data: the folder of all data sets.
+    """
+    print(f"== {run.name}", flush=True)
+    if isinstance(run, Search):
+        _search(run, data)
+    elif isinstance(run, Speed):
+        write_json(result_file(run.name), measure(run))
+    else:
+        _train_and_answer(run, data)
+
+
+def _train_and_answer(run: Training, data: Path) -> None:
+    """Train a model and let it answer at each ratio."""
+    if run.teacher is not None:
+        _ensure_trained(run.teacher, data)
+    _train(run, data)
+    folder = run_folder(run.name)
+    results = read_json(folder / "results.json")
+    write_json(result_file(run.name), results | {"run": run.name, **_answers_of(folder, run)})
+    for checkpoint in folder.rglob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+
+
+def _search(run: Search, data: Path) -> None:
+    """Search a schedule with `fastast tune`."""
+    _ensure_trained(run.model, data)
+    for division in run.divisions:
+        make_division(division, data)
+    told = run.options | {"output": str(run_folder(run.name)), "results": str(result_file(run.name))}
+    _call([sys.executable, "-m", "fastast_hf", "tune", str(run_folder(run.model.name))], told)
+
+
+def _ensure_trained(run: Training, data: Path) -> None:
+    """Train a model again if it was lost, or was never trained."""
+    if not (run_folder(run.name) / "results.json").exists():
+        _train(run, data)
+
+
+def _train(run: Training, data: Path) -> None:
+    """Run examples/distill.py, which goes on where it was interrupted."""
+    if run.division is not None:
+        make_division(run.division, data)
+    told = run.options | {"output_dir": str(run_folder(run.name))}
+    _call([sys.executable, str(ROOT / "examples" / "distill.py")], told)
+
+
+def _call(command: list[str], told: Options) -> None:
+    subprocess.run([*command, *(part for name, value in told.items() for part in (f"--{name}", value))], check=True)
+
+
+def _answers_of(folder: Path, run: Training) -> dict[str, dict[str, object]]:
+    """Let a trained model answer its evaluation part at each merge ratio: as it is, and with one thing changed."""
+    names = ("data_dir", "eval_fold", "split_column")
+    data = DataArguments(**{name: run.options[name] for name in names if name in run.options})
+    training = CMKDTrainingArguments(output_dir=str(folder), use_cpu=True)
+    extractor = FastASTFeatureExtractor.from_pretrained(folder)
+    task = compute_features(load_sounds(data, ModelArguments(), training), extractor, data, training)
+    model = FastASTForAudioClassification.from_pretrained(folder)
+    answers = {"answers": answers_at_ratios(model, task, RATIOS)}
+    if "-tuning-" in run.name:
+        return answers
+    with mock.patch(UNPROTECTED, 1):
+        answers["answers_distillation_token_unprotected"] = answers_at_ratios(model, task, RATIOS)
+    model.config.proportional_attention = not model.config.proportional_attention
+    return answers | {"answers_proportional_attention_switched": answers_at_ratios(model, task, RATIOS)}

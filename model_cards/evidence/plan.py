@@ -1,0 +1,293 @@
+"""What is trained and searched for the tables of the README and the cards, in which order, and what each run is told.
+
+Settings are chosen first, for each row among as many candidates: for ESC-10 on the training clips of its first fold (fold 2
+judges them, which later judges one of five parts, too), for Speech Commands on the training speakers (a fifth of them judges).
+To fit into a night, candidates are tried at stride 16, where a run costs a third, AST with a teacher takes over what FastAST
+with a teacher was given, and what each part of the method contributes (the ablations) is asked at stride 16, too, on ESC-10's
+first fold with one seed.
+"""
+
+from collections.abc import Iterator, Set
+from pathlib import Path
+from typing import NamedTuple
+
+from fastast_hf.experiment.files import read_json
+from model_cards.evidence.divisions import AUDIO, folder_of
+from model_cards.evidence.places import result_file, run_folder
+
+Options = dict[str, str]
+"""Arguments of examples/distill.py, without the dashes."""
+
+
+class SoundSet(NamedTuple):
+    """A data set and what all of its runs share.
+
+    Attributes:
+        options: length, epochs, augmentation.
+        parts: what a row is repeated over: folds, or seeds of one division.
+        merge_ratio: of the rows that train with merging.
+        merge_ratio_stride16: of settings that are tried, and of ablations.
+        teacher: how the CNN learns the labels.
+    """
+
+    options: Options
+    parts: dict[str, Options]
+    merge_ratio: str
+    merge_ratio_stride16: str
+    teacher: Options
+
+
+SETS = {
+    "esc10": SoundSet(
+        options={"max_length": "512", "num_train_epochs": "20"},
+        parts={f"fold{fold}": {"eval_fold": str(fold)} for fold in range(1, 6)},
+        merge_ratio="0.4",
+        merge_ratio_stride16="0.35",
+        teacher={"teacher_freeze_base_model": "True", "teacher_num_train_epochs": "20"},
+    ),
+    "speech": SoundSet(
+        # AST's masks for Speech Commands; a word that is rolled over its end is another word
+        options={
+            **{"max_length": "128", "num_train_epochs": "10"},
+            **{"time_roll": "False", "frequency_mask_bins": "48", "time_mask_frames": "48"},
+        },
+        parts={f"seed{seed}": {"split_column": "split", "seed": str(seed)} for seed in range(1, 4)},
+        merge_ratio="0.2",
+        merge_ratio_stride16="0.15",
+        # frozen, what AudioSet taught it tells words apart badly
+        teacher={"teacher_freeze_base_model": "False", "teacher_num_train_epochs": "20"},
+    ),
+}
+
+RATIOS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.275, 0.3, 0.35, 0.4, 0.45, 0.5)
+"""What every trained model is run at, merging or not while it was trained."""
+
+STRIDE_10 = {"frequency_stride": "10", "time_stride": "10"}
+STRIDE_16 = {"frequency_stride": "16", "time_stride": "16"}
+LABELS = {"distillation_weight": "0"}
+
+ROWS: dict[str, Options] = {
+    "fastast-cmkd": STRIDE_10 | {"merge_ratio": "RATIO"},  # its teacher teaches the other row, too
+    "ast": STRIDE_10 | LABELS,
+    "fastast": STRIDE_10 | LABELS | {"merge_ratio": "RATIO"},
+    "ast-stride16": STRIDE_16 | LABELS,
+    "ast-cmkd": STRIDE_10,
+}
+
+TUNED_AS = {"ast-stride16": "ast", "ast-cmkd": "fastast-cmkd"}
+"""Rows without tuning runs of their own, and whose settings they take over."""
+
+CANDIDATES: dict[bool, dict[str, Options]] = {
+    False: {f"lr{rate}": {"learning_rate": rate} for rate in ("3e-4", "1e-4", "6e-4")},
+    True: {
+        f"lr{rate}-weight{weight}": {
+            "learning_rate": rate,
+            "distillation_weight": weight,
+            "distillation_temperature": temperature,
+        }
+        for rate, weight, temperature in (("3e-4", "0.9", "2"), ("3e-4", "0.5", "1"), ("6e-4", "0.9", "2"))
+    },
+}
+"""Settings that are tried, as many for rows with a teacher (True) as for rows without; of equals the first is taken."""
+
+RECIPE: Options = {
+    "per_device_train_batch_size": "16",
+    "weight_decay": "0.05",
+    "warmup_steps": "0.1",
+    "lr_scheduler_type": "cosine",
+    "benchmark_repeats": "1",
+    "logging_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": "1",
+}
+
+ABLATIONS: dict[str, Options] = {
+    "base": {},
+    "labels-weigh-half": {"distillation_weight": "0.5"},
+    "teacher-alone": {"distillation_weight": "1"},
+    "temperature1": {"distillation_temperature": "1"},
+    "temperature4": {"distillation_temperature": "4"},
+    "ratio0": {"merge_ratio": "0"},
+    "ratio0.15": {"merge_ratio": "0.15"},
+    "ratio0.45": {"merge_ratio": "0.45"},
+    "no-proportional-attention": {"proportional_attention": "False"},
+    "self-distillation": {},
+}
+"""What differs from the row "fastast-cmkd", settings included, at stride 16. The last has AST as its teacher."""
+
+UNSEEN_FOLDS = ("12", "34")
+"""Folds that an AST has not seen, so that a schedule can be searched on one of them and judged on the other."""
+
+SEARCHED_SPEEDUPS = ("2", "3", "4")
+
+
+class Training(NamedTuple):
+    """One training.
+
+    Attributes:
+        name: of its folder and its results.
+        options: what examples/distill.py is told.
+        division: the part of a data set that has to be made for it, where it is none of the set's own.
+        teacher: the training whose model teaches it, where that is none of the CNN.
+    """
+
+    name: str
+    options: Options
+    division: str | None = None
+    teacher: "Training | None" = None
+
+
+class Search(NamedTuple):
+    """One search for a merge schedule.
+
+    Attributes:
+        name: of its folder and its results.
+        model: the training whose model it is for.
+        options: what `fastast tune` is told.
+        divisions: parts of a data set that have to be made for it.
+    """
+
+    name: str
+    model: Training
+    options: Options
+    divisions: tuple[str, ...]
+
+
+class Speed(NamedTuple):
+    """One measurement of all rows of a set, on a machine that does nothing else.
+
+    Attributes:
+        name: of its results.
+        set_name: whose clips they are as long as.
+        training: a step of training, or the model alone.
+    """
+
+    name: str
+    set_name: str
+    training: bool
+
+
+Run = Training | Search | Speed
+
+
+def plan(data: Path, models: Path) -> Iterator[Run]:
+    """Give the runs in their order. What a row is told depends on its tuning runs, which come before."""
+    for set_name, sounds in SETS.items():
+        start = RECIPE | sounds.options | {"model_name_or_path": str(models / "deit_tiny_patch16_224")}
+        released_teacher = models / "efficientat_mn04_as"
+        yield from tuning_runs(set_name, start, released_teacher)
+        if set_name == "esc10":
+            yield from search_runs(start)
+        audio = str(data / AUDIO[set_name])
+        parts = {part: start | {"data_dir": audio} | own for part, own in sounds.parts.items()}
+        teachers = {part: CNNTeacher(released_teacher) for part in parts}
+        for part, told in parts.items():
+            yield from part_runs(set_name, part, ROWS.keys() - {"ast-cmkd"}, told, teachers[part])
+            if (set_name, part) == ("esc10", "fold1"):
+                yield from ablation_runs(told, released_teacher)
+        for part, told in parts.items():  # the costliest row, and no claim rests on it
+            yield from part_runs(set_name, part, {"ast-cmkd"}, told, teachers[part])
+    for set_name in SETS:
+        yield Speed(f"speed-{set_name}", set_name, training=False)
+        yield Speed(f"speed-{set_name}-training", set_name, training=True)
+
+
+def tuning_runs(set_name: str, start: Options, released_teacher: Path) -> Iterator[Run]:
+    """Give one run for each candidate of each row that is tuned."""
+    teacher, division = CNNTeacher(released_teacher), f"{set_name}-tuning"
+    told = start | data_of(division)
+    for row in (row for row in ROWS if row not in TUNED_AS):
+        for label, candidate in candidates_of(row).items():
+            name = f"{set_name}-tuning-{row}-{label}"
+            options = told | at_stride16(set_name, row) | teacher.of(name, row) | candidate
+            yield Training(name, options, division)
+
+
+def search_runs(start: Options) -> Iterator[Run]:
+    """Give ASTs that leave two folds unseen, and searches on either of the two that the other judges."""
+    for folds in UNSEEN_FOLDS:
+        division = f"esc10-without-folds{folds}"
+        options = start | data_of(division) | row_options("esc10", "ast") | chosen("esc10", "ast")
+        ast = Training(f"{division}-ast", options, division)
+        yield ast
+        for searched, judge in (folds, folds[::-1]):
+            divisions = f"esc10-fold{searched}", f"esc10-fold{judge}"
+            for speedup in SEARCHED_SPEEDUPS:
+                told = {"data-dir": str(folder_of(divisions[0])), "check-dir": str(folder_of(divisions[1]))}
+                name = f"search-esc10-fold{searched}-{speedup}x"
+                yield Search(name, ast, told | {"speedup": speedup}, divisions)
+
+
+def data_of(division: str) -> Options:
+    """Give what a run on a division is told of it."""
+    return {"data_dir": str(folder_of(division)), "split_column": "split"}
+
+
+def part_runs(set_name: str, part: str, rows: Set[str], told: Options, teacher: "CNNTeacher") -> Iterator[Run]:
+    """Give the runs of some rows on one part, with the settings chosen for each."""
+    for row in (row for row in ROWS if row in rows):
+        name = f"{set_name}-{part}-{row}"
+        yield Training(name, told | row_options(set_name, row) | teacher.of(name, row) | chosen(set_name, row))
+
+
+def ablation_runs(told: Options, released_teacher: Path) -> Iterator[Run]:
+    """Give one run for each thing that the method could do without."""
+    teacher, row = CNNTeacher(released_teacher), "fastast-cmkd"
+    base = told | at_stride16("esc10", row) | chosen("esc10", row)
+    ast = Training("esc10-fold1-ast-stride16", told | row_options("esc10", "ast-stride16") | chosen("esc10", "ast"))
+    for label, difference in ABLATIONS.items():
+        name = f"esc10-ablation-{label}"
+        if label == "self-distillation":
+            knows_task = {"teacher_name_or_path": str(run_folder(ast.name)), "teacher_freeze_base_model": "False"}
+            yield Training(name, base | knows_task, teacher=ast)
+        else:
+            yield Training(name, base | teacher.of(name, row) | difference)
+
+
+class CNNTeacher:
+    """The fine-tuned CNN of one part: its first student's run trains it, the others take it over.
+
+    Where it is lost, they train it again.
+    """
+
+    def __init__(self, released: Path) -> None:
+        self.released = released
+        self.trained: Path | None = None
+
+    def of(self, name: str, row: str) -> Options:
+        """Give what a run is told of its teacher; nothing if its row has none."""
+        if "distillation_weight" in ROWS[row]:
+            return {}
+        path = self.trained if self.trained and self.trained.exists() else self.released
+        self.trained = self.trained or run_folder(name) / "_teacher"
+        return {"teacher_name_or_path": str(path)}
+
+
+def row_options(set_name: str, row: str) -> Options:
+    """Give what makes a row what it is."""
+    options, sounds = ROWS[row], SETS[set_name]
+    merging = {"merge_ratio": sounds.merge_ratio} if "merge_ratio" in options else {}
+    return options | merging | ({} if "distillation_weight" in options else sounds.teacher)
+
+
+def at_stride16(set_name: str, row: str) -> Options:
+    """Give what makes a row what it is, for a third of the work."""
+    options = row_options(set_name, row) | STRIDE_16
+    return options | ({"merge_ratio": SETS[set_name].merge_ratio_stride16} if "merge_ratio" in options else {})
+
+
+def candidates_of(row: str) -> dict[str, Options]:
+    """Give the settings that are tried for a row."""
+    return CANDIDATES["distillation_weight" not in ROWS[row]]
+
+
+def chosen(set_name: str, row: str) -> Options:
+    """Give the candidate with the best accuracy, then mAP, on the tuning part; the first where none was measured yet."""
+
+    def score(label: str) -> tuple[float, float]:
+        file = result_file(f"{set_name}-tuning-{TUNED_AS.get(row, row)}-{label}")
+        metrics = read_json(file)["models"]["fastast"]["metrics"] if file.exists() else {}
+        return metrics.get("accuracy", 0.0), metrics.get("map", 0.0)
+
+    candidates = candidates_of(row)
+    return candidates[max(candidates, key=score)]  # the first of equals

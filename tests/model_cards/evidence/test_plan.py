@@ -1,0 +1,106 @@
+"""The plan of the evidence: which runs there are, what they are told, and how settings are chosen."""
+
+from fastast_hf.experiment.files import write_json
+from model_cards.evidence import plan as module
+from model_cards.evidence.plan import Search, Speed, Training, plan
+
+
+def trainings(tmp_path):
+    runs = plan(tmp_path / "data", tmp_path / "models")
+    return {run.name: run.options for run in runs if isinstance(run, Training)}
+
+
+def test_every_row_has_the_same_parts_epochs_and_number_of_candidates(tmp_path):
+    named = trainings(tmp_path)
+    for set_name, sounds in module.SETS.items():
+        for row, options in module.ROWS.items():
+            of_the_row = [name for name in named if name.startswith(f"{set_name}-tuning-{row}-lr")]
+            assert len(of_the_row) == (0 if row in module.TUNED_AS else 3)
+            assert {named[name]["frequency_stride"] for name in of_the_row} <= {"16"}
+            assert options["frequency_stride"] == ("16" if row == "ast-stride16" else "10")
+            for part in sounds.parts:
+                run = named[f"{set_name}-{part}-{row}"]
+                assert run["num_train_epochs"] == sounds.options["num_train_epochs"]
+                assert run["time_stride"] == options["time_stride"]
+    assert len(named) == 2 * 9 + 5 * 5 + 3 * 5 + len(module.ABLATIONS) + len(module.UNSEEN_FOLDS)
+
+
+def test_only_rows_named_so_merge_or_are_taught(tmp_path):
+    for name, options in trainings(tmp_path).items():
+        row = name if "-ablation-" not in name else "fastast-cmkd"
+        assert ("merge_ratio" in options) == ("-fastast" in row or row == "fastast-cmkd")
+        assert (options["distillation_weight"] != "0") == ("teacher_name_or_path" in options) == ("cmkd" in row)
+
+
+def test_candidates_and_ablations_merge_as_suits_their_stride(tmp_path):
+    named = trainings(tmp_path)
+    for set_name, sounds in module.SETS.items():
+        ratios = {
+            options.get("merge_ratio") for name, options in named.items() if name.startswith(f"{set_name}-tuning")
+        }
+        assert ratios == {None, sounds.merge_ratio_stride16}
+        part = next(iter(sounds.parts))
+        assert named[f"{set_name}-{part}-fastast"]["merge_ratio"] == sounds.merge_ratio
+    assert named["esc10-ablation-base"]["merge_ratio"] == module.SETS["esc10"].merge_ratio_stride16
+
+
+def test_an_ablation_differs_from_its_base_in_what_it_is_named_for(tmp_path):
+    named = trainings(tmp_path)
+    base = named["esc10-ablation-base"]
+    assert base["time_stride"] == "16" and base["eval_fold"] == "1"
+    for label, difference in module.ABLATIONS.items():
+        if label != "self-distillation":
+            assert named[f"esc10-ablation-{label}"] == base | difference
+
+
+def test_self_distillation_is_taught_by_the_ast_that_learnt_the_labels(tmp_path):
+    runs = {run.name: run for run in plan(tmp_path / "data", tmp_path / "models")}
+    run = runs["esc10-ablation-self-distillation"]
+    assert run.teacher == runs["esc10-fold1-ast-stride16"]
+    assert run.options["teacher_name_or_path"] == str(tmp_path / "runs" / "esc10-fold1-ast-stride16")
+
+
+def test_the_runs_of_a_part_take_over_the_teacher_that_its_first_run_has_trained(tmp_path):
+    assert trainings(tmp_path)["esc10-fold2-ast-cmkd"]["teacher_name_or_path"].endswith("efficientat_mn04_as")
+    trained = tmp_path / "runs" / "esc10-fold2-fastast-cmkd" / "_teacher"
+    trained.mkdir(parents=True)
+    named = trainings(tmp_path)
+    assert named["esc10-fold2-ast-cmkd"]["teacher_name_or_path"] == str(trained)
+    assert named["esc10-fold3-ast-cmkd"]["teacher_name_or_path"].endswith("efficientat_mn04_as")
+
+
+def test_the_best_candidate_is_chosen_by_accuracy_then_map_then_order(results):
+    def measure(label, accuracy, mean_average_precision):
+        metrics = {"accuracy": accuracy, "map": mean_average_precision}
+        write_json(results / f"esc10-tuning-ast-{label}.json", {"models": {"fastast": {"metrics": metrics}}})
+
+    def rate(row="ast"):
+        return module.chosen("esc10", row)["learning_rate"]
+
+    assert rate() == "3e-4"
+    measure("lr3e-4", 0.9, 0.95)
+    measure("lr1e-4", 0.9, 0.95)
+    assert rate() == "3e-4"
+    measure("lr6e-4", 0.9, 0.96)
+    assert rate() == rate("ast-stride16") == "6e-4"
+    assert rate("fastast") == "3e-4"
+    measure("lr1e-4", 0.91, 0.5)
+    assert rate() == "1e-4"
+
+
+def test_schedules_are_searched_and_judged_on_folds_that_the_model_has_not_seen(tmp_path):
+    searches = [run for run in plan(tmp_path / "data", tmp_path / "models") if isinstance(run, Search)]
+    assert len(searches) == 2 * 2 * len(module.SEARCHED_SPEEDUPS)
+    for run in searches:
+        searched, judged = (division.removeprefix("esc10-fold") for division in run.divisions)
+        assert searched != judged
+        unseen = run.model.division.removeprefix("esc10-without-folds")
+        assert {searched, judged} == set(unseen)
+        assert "merge_ratio" not in run.model.options
+
+
+def test_speed_is_measured_for_both_sets_in_training_too(tmp_path):
+    runs = [run for run in plan(tmp_path / "data", tmp_path / "models") if isinstance(run, Speed)]
+    assert {(run.set_name, run.training) for run in runs} == {
+        (set_name, training) for set_name in module.SETS for training in (False, True)
+    }
