@@ -6,13 +6,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastast_hf.hub.results import load_results
+from fastast_hf.hub.results import kind_of, load_results
 from fastast_hf.hub.tables import render_results
+from fastast_hf.visualization.comparison import plot_comparison
+from fastast_hf.visualization.schedules import plot_schedules
 from fastast_hf.visualization.speed import plot_speed
 
 PAGES = ("README.md", "CHANGELOG.md", "model_cards/results/README.md")
 PICTURE = re.compile(r"\(model_cards/results/(?P<name>[\w-]+)\.png\)")
-"""What a page shows of a speed measurement beside its JSON file."""
+"""What a page shows of a results file, beside it."""
+
+PLOTS = {"speed": plot_speed, "comparison": plot_comparison, "tuning": plot_schedules}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not arguments.check:
             for picture in PICTURE.finditer(text):
                 file = arguments.root / "model_cards" / "results" / f"{picture['name']}.json"
-                plot_speed(load_results(file), file.with_suffix(".png"))
+                results = load_results(file)
+                PLOTS[kind_of(results)](results, file.with_suffix(".png"))
         if rendered == text:
             continue
         stale.append(page)

@@ -36,17 +36,35 @@ tuning         speedup or max_drop; num_clips_searched, num_clips_checked, num_f
                with name, merging {a field of FastASTConfig}, mac_ratio, mean_kl and top_answer (0 to 1) of the checked clips
                beside the unmerged model; chosen, the name of a row
 ```
+A file of several models over several folds or seeds has `"kind": "comparison"` and
+
+```
+comparison     data, part ("fold" or "seed"), num_parts, num_clips (of all folds, or of the one division), baseline (the name
+               of a row); rows [...], each with name, training (what it learnt from), accuracy and map (lists, one a part,
+               0 to 1), and if they were measured speed_up and training_speed_up (against the baseline) and
+               training_peak_mib; pairs [...], each with first and second (names of rows), mean, low, high (of the difference
+               in accuracy, with its 95 % interval over the parts), and if answers were kept only_first, only_second, p_value
+               (McNemar)
+speed          benchmark and environment of the speed measurement
+```
+A file of small tables, one for each question that was asked, has `"kind": "questions"` and
+
+```
+questions      [...], each with title, data (a line on what it was measured on), format ("accuracy" or "kl" or "share"), columns
+               [...], rows [...], each with name and values (one a column, null where none was measured)
+```
 """
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from fastast_hf.hub.file_to_label_tables import check_file_to_label
+from fastast_hf.hub.comparison_tables import check_comparison
+from fastast_hf.hub.fields import check_field, check_numbers, check_share
+from fastast_hf.hub.question_tables import check_questions
+from fastast_hf.hub.speed_tables import check_speed
 from fastast_hf.hub.tuning_tables import check_tuning
 
 SCHEMA = 1
@@ -60,35 +78,26 @@ _REQUIRED: dict[str, type] = {
     "environment.hardware": dict,
     "environment.versions": dict,
 }
-_REQUIRED_OF_SPEED: dict[str, type] = {"model": str, "benchmark.rows": list}
-_REQUIRED_OF_TUNING: dict[str, type] = {"model": str, "tuning": dict}
-_REQUIRED_OF_A_RUN: dict[str, type] = {
-    "benchmark.batch_size": int,
-    "benchmark.num_frames": int,
-    "benchmark.dtype": str,
-    "benchmark.rows": dict,
-    "data.name": str,
-    "data.num_train": int,
-    "data.num_eval": int,
-    "data.labels": list,
-    "training": dict,
-    "models": dict,
-    "models.fastast": dict,
+_REQUIRED_OF: dict[str, dict[str, type]] = {
+    "run": {
+        "benchmark.batch_size": int,
+        "benchmark.num_frames": int,
+        "benchmark.dtype": str,
+        "benchmark.rows": dict,
+        "data.name": str,
+        "data.num_train": int,
+        "data.num_eval": int,
+        "data.labels": list,
+        "training": dict,
+        "models": dict,
+        "models.fastast": dict,
+    },
+    "speed": {"model": str, "benchmark.rows": list},
+    "tuning": {"model": str, "tuning": dict},
+    "comparison": {"comparison": dict},
+    "questions": {"questions": list},
 }
 _ROW_FIELDS = ("clips_per_second", "latency_ms", "speed_up", "gmacs_per_clip")
-_FIELDS_OF_A_SPEED_ROW = (
-    *_ROW_FIELDS,
-    "latency_iqr_ms",
-    "mac_ratio",
-    "share_of_mac_ratio",
-    "batch_size",
-    "num_frames",
-)
-_OPTIONAL_FIELDS_OF_A_SPEED_ROW = ("agreement", "peak_memory_mib", "speed_up_high", "speed_up_low")
-_FIELDS_OF_A_FRONT_END = (
-    *("num_clips", "clip_seconds", "turns", "stock_ms_per_clip", "fast_ms_per_clip"),
-    *("speed_up", "speed_up_low", "speed_up_high", "largest_difference"),
-)
 
 
 def provenance(environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,30 +146,29 @@ def check_results(results: Mapping[str, Any]) -> None:
     if not isinstance(results, Mapping) or results.get("schema") != SCHEMA:
         found = results.get("schema") if isinstance(results, Mapping) else type(results).__name__
         raise ValueError(f"`schema` must be {SCHEMA}, got {found!r}. Run the command again with this version.")
-    of_its_kind = _REQUIRED_OF_A_RUN
-    if is_speed(results):
-        of_its_kind = _REQUIRED_OF_SPEED
-    elif is_tuning(results):
-        of_its_kind = _REQUIRED_OF_TUNING
-    for path, expected in (_REQUIRED | of_its_kind).items():
-        _check_field(results, path, expected)
+    kind = kind_of(results)
+    for path, expected in (_REQUIRED | _REQUIRED_OF[kind]).items():
+        check_field(results, path, expected)
     _check_date(results["date"])
-    if is_speed(results):
-        _check_speed(results)
-    elif is_tuning(results):
-        check_tuning(results["tuning"])
-    else:
-        _check_run(results)
+    _CHECKS[kind](results)
 
 
-def is_speed(results: Mapping[str, Any]) -> bool:
-    """Tell results of speed alone from those of a run."""
-    return results.get("kind") == "speed"
+def kind_of(results: Mapping[str, Any]) -> str:
+    """Tell what results are of.
 
+    Args:
+        results: Results, checked or not.
 
-def is_tuning(results: Mapping[str, Any]) -> bool:
-    """Tell results of a search for a merge schedule from those of a run."""
-    return results.get("kind") == "tuning"
+    Returns:
+        "run", "speed", "tuning", "comparison" or "questions".
+
+    Raises:
+        ValueError: If they are of something else.
+    """
+    kind = results.get("kind", "run")
+    if kind not in _REQUIRED_OF:
+        raise ValueError(f"`kind` must be one of {', '.join(_REQUIRED_OF)}, got {kind!r}. Leave it out for a run.")
+    return str(kind)
 
 
 def _check_run(results: Mapping[str, Any]) -> None:
@@ -171,58 +179,7 @@ def _check_run(results: Mapping[str, Any]) -> None:
     for name, model in results["models"].items():
         _check_model(f"models.{name}", model)
     for name, row in rows.items():
-        _check_numbers(f"benchmark.rows.{name}", row, (*_ROW_FIELDS, *({"mac_ratio"} & row.keys())))
-
-
-def _check_speed(results: Mapping[str, Any]) -> None:
-    """Check the rows of a speed measurement, the part from file to label and the front end."""
-    rows = results["benchmark"]["rows"]
-    if not rows:
-        raise ValueError("`benchmark.rows` must hold at least one row, got none. Run `fastast benchmark` again.")
-    for number, row in enumerate(rows):
-        path = f"benchmark.rows[{number}]"
-        if not isinstance(row, Mapping):
-            raise ValueError(f"`{path}` must be a dictionary, got {row!r}. Run `fastast benchmark` again.")
-        for name in ("name", "dtype", "runtime"):
-            _check_field(row, name, str, path=f"{path}.{name}")
-        measured = tuple(name for name in _OPTIONAL_FIELDS_OF_A_SPEED_ROW if row.get(name) is not None)
-        _check_numbers(path, row, (*_FIELDS_OF_A_SPEED_ROW, *measured))
-        if "agreement" in measured:
-            _check_share(f"{path}.agreement", row["agreement"])
-    if "random_weights" in results and not isinstance(results["random_weights"], bool):
-        raise ValueError(
-            f"`random_weights` must be true or false, got {results['random_weights']!r}. Leave it out for trained weights."
-        )
-    if "file_to_label" in results:
-        check_file_to_label(results["file_to_label"])
-    if "front_end" in results:
-        _check_front_end(results)
-
-
-def _check_front_end(results: Mapping[str, Any]) -> None:
-    """Check what the two feature extractors take."""
-    _check_field(results, "front_end", dict)
-    part = results["front_end"]
-    _check_numbers("front_end", part, _FIELDS_OF_A_FRONT_END)
-    if part.get("stock_features") not in ("numpy", "torchaudio"):
-        raise ValueError(
-            f'`front_end.stock_features` must be "numpy" or "torchaudio", got {part.get("stock_features")!r}. Run `fastast '
-            "benchmark` again."
-        )
-
-
-def _check_field(results: Mapping[str, Any], keys: str, expected: type, *, path: str | None = None) -> None:
-    """Check that dotted keys lead to a value of the expected type; `path` is what a message calls them."""
-    value: Any = results
-    path = path or keys
-    for key in keys.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            raise ValueError(f"`{path}` must be given, got nothing. See fastast_hf.hub.results for the fields.")
-        value = value[key]
-    if not isinstance(value, expected) or isinstance(value, bool):
-        raise ValueError(
-            f"`{path}` must be of type {expected.__name__}, got {value!r}. See fastast_hf.hub.results for the fields."
-        )
+        check_numbers(f"benchmark.rows.{name}", row, (*_ROW_FIELDS, *({"mac_ratio"} & row.keys())))
 
 
 def _check_date(text: str) -> None:
@@ -243,23 +200,17 @@ def _check_names(path: str, models: Mapping[str, Any]) -> None:
 def _check_model(path: str, model: Mapping[str, Any]) -> None:
     """Check the optional numbers of one model."""
     metrics = model.get("metrics") or {}
-    _check_numbers(f"{path}.metrics", metrics, tuple(metrics))
+    check_numbers(f"{path}.metrics", metrics, tuple(metrics))
     for name in ("accuracy", "map"):
         if name in metrics:
-            _check_share(f"{path}.metrics.{name}", metrics[name])
-    _check_numbers(path, model, tuple({"num_parameters", "train_seconds"} & model.keys()))
+            check_share(f"{path}.metrics.{name}", metrics[name])
+    check_numbers(path, model, tuple({"num_parameters", "train_seconds"} & model.keys()))
 
 
-def _check_share(path: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"`{path}` must lie in [0, 1], got {value}. Give a share, not per cent.")
-
-
-def _check_numbers(path: str, values: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    """Check that the named values are there and are finite numbers."""
-    for name in names:
-        value = values.get(name)
-        if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-            raise ValueError(
-                f"`{path}.{name}` must be a finite number, got {value!r}. Leave out what was not measured."
-            )
+_CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
+    "run": _check_run,
+    "speed": check_speed,
+    "tuning": lambda results: check_tuning(results["tuning"]),
+    "comparison": lambda results: check_comparison(results["comparison"]),
+    "questions": lambda results: check_questions(results["questions"]),
+}

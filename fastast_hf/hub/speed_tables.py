@@ -3,9 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fastast_hf.hub.fields import check_field, check_numbers, check_share
+from fastast_hf.hub.file_to_label_tables import check_file_to_label
 from fastast_hf.hub.markdown import escape_markdown, markdown_table
 
 _NOT_MEASURED = "-"
+
+_FIELDS_OF_A_ROW = (
+    *("clips_per_second", "latency_ms", "latency_iqr_ms", "speed_up", "gmacs_per_clip"),
+    *("mac_ratio", "share_of_mac_ratio", "batch_size", "num_frames"),
+)
+_OPTIONAL_FIELDS_OF_A_ROW = ("agreement", "peak_memory_mib", "speed_up_high", "speed_up_low")
+_FIELDS_OF_A_FRONT_END = (
+    *("num_clips", "clip_seconds", "turns", "stock_ms_per_clip", "fast_ms_per_clip"),
+    *("speed_up", "speed_up_low", "speed_up_high", "largest_difference"),
+)
 
 
 def three_digits(value: float) -> str:
@@ -153,6 +165,50 @@ def front_end_table(results: Mapping[str, Any]) -> str:
         f"features to within {part['largest_difference']:.1e}, log-mel before normalisation."
     )
     return f"{table}\n\n{escape_markdown(line)}"
+
+
+def check_speed(results: Mapping[str, Any]) -> None:
+    """Check the rows of a speed measurement, the part from file to label and the front end.
+
+    Args:
+        results: Results of speed alone.
+
+    Raises:
+        ValueError: Naming the first field that is missing, of the wrong type or out of range.
+    """
+    rows = results["benchmark"]["rows"]
+    if not rows:
+        raise ValueError("`benchmark.rows` must hold at least one row, got none. Run `fastast benchmark` again.")
+    for number, row in enumerate(rows):
+        path = f"benchmark.rows[{number}]"
+        if not isinstance(row, Mapping):
+            raise ValueError(f"`{path}` must be a dictionary, got {row!r}. Run `fastast benchmark` again.")
+        for name in ("name", "dtype", "runtime"):
+            check_field(row, name, str, path=f"{path}.{name}")
+        measured = tuple(name for name in _OPTIONAL_FIELDS_OF_A_ROW if row.get(name) is not None)
+        check_numbers(path, row, (*_FIELDS_OF_A_ROW, *measured))
+        if "agreement" in measured:
+            check_share(f"{path}.agreement", row["agreement"])
+    if "random_weights" in results and not isinstance(results["random_weights"], bool):
+        raise ValueError(
+            f"`random_weights` must be true or false, got {results['random_weights']!r}. Leave it out for trained weights."
+        )
+    if "file_to_label" in results:
+        check_file_to_label(results["file_to_label"])
+    if "front_end" in results:
+        _check_front_end(results)
+
+
+def _check_front_end(results: Mapping[str, Any]) -> None:
+    """Check what the two feature extractors take."""
+    check_field(results, "front_end", dict)
+    part = results["front_end"]
+    check_numbers("front_end", part, _FIELDS_OF_A_FRONT_END)
+    if part.get("stock_features") not in ("numpy", "torchaudio"):
+        raise ValueError(
+            f'`front_end.stock_features` must be "numpy" or "torchaudio", got {part.get("stock_features")!r}. Run `fastast '
+            "benchmark` again."
+        )
 
 
 def _references(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:

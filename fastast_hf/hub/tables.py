@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fastast_hf.hub.comparison_tables import comparison_table, pairs_table
 from fastast_hf.hub.file_to_label_tables import file_to_label_table
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
-from fastast_hf.hub.results import MODEL_NAMES, is_speed, is_tuning, load_results
+from fastast_hf.hub.question_tables import question_tables
+from fastast_hf.hub.results import MODEL_NAMES, kind_of, load_results
 from fastast_hf.hub.speed_tables import front_end_table, paying_rows_table, speed_table
 from fastast_hf.hub.tuning_tables import layers_line, tuning_table
 
@@ -132,18 +134,30 @@ def results_block(results: Mapping[str, Any], *, only_what_pays: bool = False) -
     Returns:
         Markdown paragraphs.
     """
-    if is_tuning(results):
-        what = [tuning_table(results), layers_line(results), search_line(results)]
-        return "\n\n".join([*what, code_block(results["command"], "bash")])
-    if is_speed(results):
-        what = [paying_rows_table(results) if only_what_pays else speed_table(results)]
-    else:
-        what = [models_table(results), data_line(results)]
+    write = {
+        "run": lambda: [models_table(results), data_line(results), conditions_line(results)],
+        "speed": lambda: _of_speed(results, only_what_pays=only_what_pays),
+        "tuning": lambda: [tuning_table(results), layers_line(results), search_line(results)],
+        "comparison": lambda: _of_comparison(results),
+        "questions": lambda: [question_tables(results)],
+    }[kind_of(results)]
+    return "\n\n".join([*filter(None, write()), code_block(results["command"], "bash")])
+
+
+def _of_speed(results: Mapping[str, Any], *, only_what_pays: bool) -> list[str]:
+    """Write the paragraphs of a speed measurement."""
+    what = [paying_rows_table(results) if only_what_pays else speed_table(results)]
     if "file_to_label" in results:
         what.append(file_to_label_table(results))
     if "front_end" in results:
         what.append(front_end_table(results))
-    return "\n\n".join([*what, conditions_line(results), code_block(results["command"], "bash")])
+    return [*what, conditions_line(results)]
+
+
+def _of_comparison(results: Mapping[str, Any]) -> list[str]:
+    """Write the paragraphs of a comparison."""
+    speed = [conditions_line(results["speed"])] if "speed" in results else []
+    return [comparison_table(results), pairs_table(results), *speed]
 
 
 def render_results(text: str, results_dir: Path | str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from model_cards.evidence.carry_out import carry_out
 from model_cards.evidence.places import ROOT, result_file
 from model_cards.evidence.plan import plan
+from model_cards.evidence.summary import write_summaries
 
 
 def main() -> None:
@@ -31,6 +32,8 @@ def main() -> None:
             print(f"{'done' if done else 'to do':6}{run.name}")
         elif not done and run.name.startswith(arguments.only):
             carry_out(run, arguments.data)
+    if not arguments.list:
+        write_summaries()
 
 
 if __name__ == "__main__":

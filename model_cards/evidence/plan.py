@@ -48,7 +48,7 @@ SETS = {
     "speech": SoundSet(
         # AST's masks for Speech Commands; a word that is rolled over its end is another word
         options={
-            **{"max_length": "128", "num_train_epochs": "10"},
+            **{"max_length": "128", "num_train_epochs": "20"},
             **{"time_roll": "False", "frequency_mask_bins": "48", "time_mask_frames": "48"},
         },
         parts={f"seed{seed}": {"split_column": "split", "seed": str(seed)} for seed in range(1, 4)},

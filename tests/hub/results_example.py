@@ -113,6 +113,68 @@ FRONT_END: dict[str, Any] = {
 }
 
 
+def _row(name: str, training: str, accuracy: list[float], **measured: float) -> dict[str, Any]:
+    return {"name": name, "training": training, "accuracy": accuracy, "map": [0.95, 0.97], **measured}
+
+
+COMPARISON_EXAMPLE: dict[str, Any] = {
+    **{name: EXAMPLE[name] for name in ("schema", "date", "environment")},
+    "kind": "comparison",
+    "command": "python -m model_cards.evidence --only esc10",
+    "comparison": {
+        "data": "ESC-10",
+        "part": "fold",
+        "num_parts": 2,
+        "num_clips": 160,
+        "baseline": "AST",
+        "rows": [
+            _row("AST", "labels", [0.9, 0.925], speed_up=1.0, training_speed_up=1.0, training_peak_mib=1393.25),
+            _row("FastAST, ratio 0.25, AST's weights", "labels", [0.9, 0.9], speed_up=3.9),
+            _row("FastAST | CMKD", "labels and teacher", [0.9375, 0.95], speed_up=5.2, training_speed_up=4.0),
+            _row("CNN teacher", "AudioSet, then labels", [0.95, 0.9625], speed_up=9.7),
+        ],
+        "pairs": [
+            {
+                **{"first": "FastAST | CMKD", "second": "AST", "mean": 0.03125, "low": -0.005, "high": 0.0675},
+                **{"only_first": 9, "only_second": 4, "p_value": 0.267},
+            },
+            {"first": "FastAST | CMKD", "second": "CNN teacher", "mean": -0.01, "low": -0.02, "high": 0.0},
+        ],
+    },
+}
+
+QUESTIONS_EXAMPLE: dict[str, Any] = {
+    **{name: EXAMPLE[name] for name in ("schema", "date", "environment")},
+    "kind": "questions",
+    "command": "python -m model_cards.evidence",
+    "questions": [
+        {
+            **{"title": "Accuracy at merge ratio", "data": "Eighty clips | of one fold.", "format": "accuracy"},
+            "columns": ["0", "0.25"],
+            "rows": [{"name": "AST", "values": [0.9375, None]}],
+        },
+        {
+            **{"title": "Mean KL", "data": "Eighty others.", "format": "kl", "columns": ["2x", "4x"]},
+            "rows": [{"name": "tuned", "values": [0.00102, 0.02]}],
+        },
+        {
+            **{"title": "Less KL", "data": "Eighty others.", "format": "share", "columns": ["2x", "4x"]},
+            "rows": [{"name": "fold 1", "values": [0.55, 0.3]}],
+        },
+    ],
+}
+
+
+def comparison_example() -> dict[str, Any]:
+    """Copy the example of a comparison."""
+    return copy.deepcopy(COMPARISON_EXAMPLE)
+
+
+def questions_example() -> dict[str, Any]:
+    """Copy the example of questions."""
+    return copy.deepcopy(QUESTIONS_EXAMPLE)
+
+
 def speed_example(*, batch_sizes: tuple[int, ...] = (1,), **of_each_row: Any) -> dict[str, Any]:
     """Copy the example of speed alone; repeat its rows at each batch size, and set fields in all of them."""
     results = copy.deepcopy(SPEED_EXAMPLE)

@@ -1,0 +1,86 @@
+"""A comparison of models as a picture: accuracy against throughput."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fastast_hf.visualization.pictures import save_picture
+
+# Of the palette of Okabe and Ito, told apart by all eyes, and by their marks in grey print.
+_LINE_COLOR = "#0072B2"
+_STYLES = (("#000000", "s"), ("#E69F00", "D"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "*"), ("#56B4E9", "P"))
+_SAME_WEIGHTS = "AST's weights"
+
+
+def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
+    """Draw a comparison into a file.
+
+    Args:
+        results: See `draw_comparison`.
+        path: The file; its ending (.png, .pdf, .svg) says the format, and its folder is made if it is not there.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: See `check_picture_path`.
+    """
+    return save_picture(draw_comparison(results), path)
+
+
+def draw_comparison(results: Mapping[str, Any]) -> Figure:
+    """Draw each model's accuracy against its throughput, a line through the ratios that one set of weights is run at.
+
+    Args:
+        results: Checked results of a comparison, see `fastast_hf.hub.results`. Rows without a speed are left out.
+
+    Returns:
+        The figure.
+    """
+    comparison = results["comparison"]
+    rows = [row for row in comparison["rows"] if row.get("speed_up") is not None]
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    axes = figure.subplots()
+    _draw_one_set_of_weights(axes, [row for row in rows if _has_weights_of_the_baseline(row, comparison)])
+    others = [row for row in rows if not _has_weights_of_the_baseline(row, comparison)]
+    for index, row in enumerate(others):
+        color, marker = _STYLES[index % len(_STYLES)]
+        axes.errorbar(
+            row["speed_up"], 100 * mean(row["accuracy"]), yerr=_deviation(row), color=color, marker=marker,
+            markersize=12 if marker == "*" else 9, linestyle="none", capsize=4, label=row["name"],
+        )  # fmt: skip
+    axes.set_xlabel(f"times the clips/s of {comparison['baseline']}", parse_math=False)
+    axes.set_ylabel("accuracy, %")
+    axes.set_title(f"{comparison['data']}, {_over(comparison)}", loc="left", parse_math=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def _draw_one_set_of_weights(axes: Axes, rows: list[Any]) -> None:
+    """Draw the baseline's weights as they are run with more and more merging."""
+    points = sorted((row["speed_up"], 100 * mean(row["accuracy"])) for row in rows)
+    if points:
+        axes.plot(
+            *zip(*points, strict=True), color=_LINE_COLOR, marker="o", markersize=6,
+            label="AST's weights, as AST and merging off the shelf",
+        )  # fmt: skip
+
+
+def _has_weights_of_the_baseline(row: Mapping[str, Any], comparison: Mapping[str, Any]) -> bool:
+    return row["name"] == comparison["baseline"] or _SAME_WEIGHTS in row["name"]
+
+
+def _deviation(row: Mapping[str, Any]) -> float:
+    """Give the standard deviation over the parts, in points."""
+    return 100 * stdev(row["accuracy"]) if len(row["accuracy"]) > 1 else 0.0
+
+
+def _over(comparison: Mapping[str, Any]) -> str:
+    """Say what points and bars are."""
+    count, part = comparison["num_parts"], comparison["part"]
+    return f"one {part}" if count == 1 else f"mean and standard deviation over {count} {part}s"

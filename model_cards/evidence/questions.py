@@ -1,0 +1,145 @@
+"""The questions that decide defaults, each a small table: what merging costs, what its parts are worth, which schedule."""
+
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+from fastast_hf.experiment.files import read_json
+from fastast_hf.hub.tuning_tables import chosen_row
+from model_cards.evidence import places
+from model_cards.evidence.finished import PART, TITLES, at_ratio, is_complete, provenance, read_run
+from model_cards.evidence.plan import ABLATIONS, RATIOS, SEARCHED_SPEEDUPS, SETS, UNSEEN_FOLDS
+
+AS_IT_IS, UNPROTECTED, SWITCHED = (
+    "answers",
+    "answers_distillation_token_unprotected",
+    "answers_proportional_attention_switched",
+)
+
+
+def ask_about_merging(set_name: str) -> dict[str, Any] | None:
+    """Ask what merging costs models that were trained with and without it, and what its parts are worth."""
+    trained = SETS[set_name].merge_ratio
+    models = {
+        "ast": "AST",
+        "ast-cmkd": "AST, CMKD",
+        "fastast": f"trained at {trained}",
+        "fastast-cmkd": f"trained at {trained}, CMKD",
+    }
+    there = {run: name for run, name in models.items() if is_complete(set_name, run)}
+    if "ast" not in there:
+        return None
+    variants = {
+        AS_IT_IS: "",
+        SWITCHED: ", without proportional attention",
+        UNPROTECTED: ", distillation token merged, too",
+    }
+    over = f"{TITLES[set_name]}, mean over {len(SETS[set_name].parts)} {PART[set_name]}s."
+    columns = [f"{ratio:g}" for ratio in RATIOS]
+
+    def rows(runs: Sequence[str], kinds: Sequence[str], value: Any) -> list[dict[str, Any]]:
+        return [
+            {"name": there[run] + variants[kind], "values": _mean_over_parts(set_name, run, kind, value)}
+            for run in runs
+            for kind in kinds
+        ]
+
+    def table(title: str, data: str, form: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"title": title, "data": data, "format": form, "columns": columns, "rows": found}
+
+    def accuracy(row: dict[str, Any]) -> float:
+        return float(row["metrics"]["accuracy"])
+
+    def divergence(row: dict[str, Any]) -> float:
+        return float(row["agreement"]["mean_kl"])
+
+    one_by_one = [run for run in ("ast", "fastast-cmkd") if run in there]
+    questions = [
+        table("Accuracy at merge ratio", f"{over} Train at one ratio and run at another.", "accuracy",
+              rows(list(there), [AS_IT_IS], accuracy)),
+        table("Accuracy at merge ratio", f"{over} With one thing changed when run.", "accuracy",
+              rows(one_by_one, list(variants), accuracy)),
+        table("Mean KL at merge ratio", f"{over} Kullback-Leibler divergence, in nats, from the answers without merging.", "kl",
+              rows(["ast"], list(variants), divergence)),
+    ]  # fmt: skip
+    return {**provenance(set_name, kind="questions"), "questions": questions}
+
+
+def _mean_over_parts(set_name: str, run: str, kind: str, value: Any) -> list[float]:
+    """Average over folds or seeds, at each ratio."""
+    parts = [read_run(f"{set_name}-{part}-{run}")[kind] for part in SETS[set_name].parts]
+    return [mean(value(at_ratio(part, ratio)) for part in parts) for ratio in RATIOS]
+
+
+def compare_ablations() -> dict[str, Any] | None:
+    """Compare what the method could do without, on one fold."""
+    names = {label: f"esc10-ablation-{label}" for label in ABLATIONS}
+    if not all(places.result_file(name).exists() for name in names.values()):
+        return None
+    runs = {label: read_run(name) for label, name in names.items()}
+    rows = [
+        {
+            "name": label,
+            "training": "AST" if label == "self-distillation" else "CNN",
+            "accuracy": [run["models"]["fastast"]["metrics"]["accuracy"]],
+            "map": [run["models"]["fastast"]["metrics"]["map"]],
+        }
+        for label, run in runs.items()
+    ]
+    base = runs["base"]
+    return {
+        **provenance("esc10", kind="comparison"),
+        "comparison": {
+            "data": "ESC-10, fold 1, stride 16",
+            "part": "fold",
+            "num_parts": 1,
+            "num_clips": base["data"]["num_eval"],
+            "baseline": "base",
+            "rows": rows,
+            "pairs": [],
+        },
+    }
+
+
+def compare_schedules() -> dict[str, Any] | None:
+    """Compare schedules that were searched with the better of the two constants, on folds that the search did not see."""
+    divergences: list[dict[str, Any]] = []
+    shares: list[dict[str, Any]] = []
+    minutes = [0.0]
+    for searched, judge in (pair for folds in UNSEEN_FOLDS for pair in (folds, folds[::-1])):
+        files = [places.result_file(f"search-esc10-fold{searched}-{speedup}x") for speedup in SEARCHED_SPEEDUPS]
+        if not all(file.exists() for file in files):
+            continue
+        found = {float(speedup): read_json(file) for speedup, file in zip(SEARCHED_SPEEDUPS, files, strict=True)}
+        by_schedule = {
+            "constant ratio": [_constant(run, "ratio", speedup) for speedup, run in found.items()],
+            "constant r": [_constant(run, "r", speedup) for speedup, run in found.items()],
+            "tuned": [chosen_row(run)["mean_kl"] for run in found.values()],
+        }
+        name = f"searched on fold {searched}, judged on fold {judge}"
+        divergences += [{"name": f"{name}: {schedule}", "values": values} for schedule, values in by_schedule.items()]
+        cut = [
+            1 - tuned / min(value for value in constants if value is not None)
+            for *constants, tuned in zip(*by_schedule.values(), strict=True)
+        ]
+        shares.append({"name": name, "values": cut})
+        minutes += [run["tuning"]["seconds"] / 60 for run in found.values()]
+    if not shares:
+        return None
+    columns = [f"{speedup}x" for speedup in SEARCHED_SPEEDUPS]
+    on = "ESC-10, AST at stride 10 that saw neither fold; 80 clips search, 80 judge."
+    longest = f"{on} The longest search took {max(minutes):.1f} minutes."
+    return {
+        **provenance("search-esc10", kind="questions"),
+        "questions": [
+            {"title": "Mean KL at equal work", "data": on, "format": "kl", "columns": columns, "rows": divergences},
+            {"title": "Less KL than the better constant", "data": longest, "format": "share", "columns": columns, "rows": shares},
+        ],
+    }  # fmt: skip
+
+
+def _constant(run: dict[str, Any], kind: str, speedup: float) -> float | None:
+    """Give the divergence of the constant schedule that saves as much; none if no such schedule does."""
+    rows = [row for row in run["tuning"]["rows"] if row["name"].split()[0] == kind]
+    enough = [row for row in rows if row["mac_ratio"] >= speedup - 1e-6]
+    return min(enough, key=lambda row: row["mac_ratio"])["mean_kl"] if enough else None

@@ -1,0 +1,155 @@
+"""What the runs say together, from runs that were written by hand."""
+
+import json
+
+import pytest
+
+from fastast_hf.experiment.files import write_json
+from fastast_hf.hub.results import load_results
+from fastast_hf.hub.tables import results_block
+from model_cards.evidence import places
+from model_cards.evidence.comparison import table_rows
+from model_cards.evidence.plan import ABLATIONS, RATIOS, SEARCHED_SPEEDUPS, SETS
+from model_cards.evidence.questions import AS_IT_IS, SWITCHED, UNPROTECTED
+from model_cards.evidence.summary import write_summaries
+from tests.hub.results_example import EXAMPLE
+
+CLIPS = 20
+PROVENANCE = {name: EXAMPLE[name] for name in ("schema", "date", "environment")}
+
+
+def answers(part, wrong):
+    """Answers of which so many are wrong at each ratio."""
+    rows = [
+        {
+            "merge_ratio": ratio,
+            "predictions": [1] * wrong + [0] * (CLIPS - wrong),
+            "metrics": {"accuracy": 1 - wrong / CLIPS, "map": 0.9},
+            "agreement": {"mean_kl": ratio / 10, "top_answer": 1.0},
+        }
+        for ratio in RATIOS
+    ]
+    return {"clips": [f"{part}-{number}" for number in range(CLIPS)], "references": [0] * CLIPS, "rows": rows}
+
+
+def write_run(name, wrong, *, part="fold", teacher=0.95):
+    kinds = (AS_IT_IS, SWITCHED, UNPROTECTED)
+    metrics = {"accuracy": 1 - wrong / CLIPS, "map": 0.9}
+    write_json(
+        places.result_file(name),
+        {
+            **PROVENANCE,
+            "data": {"num_eval": CLIPS},
+            "models": {"fastast": {"metrics": metrics}, "teacher": {"metrics": {"accuracy": teacher, "map": 0.99}}},
+            **{kind: answers(part, wrong) for kind in kinds},
+        },
+    )
+
+
+def write_row(set_name, row, wrong_in_each_part):
+    for part, wrong in zip(SETS[set_name].parts, wrong_in_each_part, strict=True):
+        write_run(f"{set_name}-{part}-{row}", wrong, part=part if set_name == "esc10" else "clip")
+
+
+@pytest.fixture(autouse=True)
+def folder(results):
+    results.mkdir()
+    return results
+
+
+def summary(name):
+    return load_results(places.RESULTS.parent / f"{name}.json")
+
+
+def test_nothing_is_summed_up_before_the_baseline_is_done():
+    write_row("esc10", "fastast-cmkd", [0] * 5)
+    write_summaries()
+    assert not list(places.RESULTS.parent.glob("*.json"))
+
+
+def test_rows_stand_on_all_folds_and_are_compared_clip_by_clip():
+    write_row("esc10", "ast", [3, 2, 2, 3, 2])
+    write_row("esc10", "fastast-cmkd", [1, 0, 1, 1, 0])
+    write_run("esc10-fold1-fastast", 0)
+    write_summaries()
+    comparison = summary("esc10")["comparison"]
+    rows = {row["name"]: row for row in comparison["rows"]}
+    taught = table_rows("esc10")[-1].name
+    assert rows["AST"]["accuracy"] == pytest.approx([0.85, 0.9, 0.9, 0.85, 0.9])
+    assert rows[taught]["accuracy"] == pytest.approx([0.95, 1.0, 0.95, 0.95, 1.0])
+    assert rows["CNN teacher"]["accuracy"] == [0.95] * 5
+    assert not [name for name in rows if name.endswith("0.4")]
+    assert comparison["num_clips"] == 5 * CLIPS
+    pair = next(pair for pair in comparison["pairs"] if (pair["first"], pair["second"]) == (taught, "AST"))
+    assert pair["mean"] == pytest.approx(0.09)
+    assert 0 < pair["low"] < pair["mean"] < pair["high"]
+    assert (pair["only_first"], pair["only_second"]) == (9, 0)
+    assert "FastAST, ratio 0.4, CMKD against CNN teacher" in results_block(summary("esc10"))
+
+
+def test_models_of_one_division_are_right_where_most_of_them_are():
+    write_row("speech", "ast", [4, 2, 1])
+    write_row("speech", "ast-stride16", [1, 0, 3])
+    write_summaries()
+    comparison = summary("speech")["comparison"]
+    assert (comparison["part"], comparison["num_clips"]) == ("seed", CLIPS)
+    pair = next(pair for pair in comparison["pairs"] if pair["first"] == "AST, stride 16")
+    assert (pair["only_first"], pair["only_second"]) == (1, 0)
+
+
+def test_speeds_are_joined_by_name():
+    write_row("esc10", "ast", [1] * 5)
+    row = {
+        **{"name": "AST", "speed_up": 1.0, "peak_memory_mib": 1393.0, "runtime": "eager", "dtype": "float32"},
+        **{"batch_size": 16, "num_frames": 512},
+    }
+    merged = row | {"name": "FastAST, ratio 0.25", "speed_up": 3.5}
+    speed = {**PROVENANCE, "command": "x", "kind": "speed", "benchmark": {"rows": [row, merged]}}
+    write_json(places.result_file("speed-esc10"), speed)
+    write_json(places.result_file("speed-esc10-training"), speed)
+    write_summaries()
+    rows = {row["name"]: row for row in summary("esc10")["comparison"]["rows"]}
+    assert rows["AST"]["training_peak_mib"] == 1393.0
+    merging = rows["FastAST, ratio 0.25, AST's weights"]
+    assert (merging["speed_up"], merging["training_speed_up"]) == (3.5, None)
+
+
+def test_questions_are_answered_at_every_ratio():
+    write_row("esc10", "ast", [2] * 5)
+    write_row("esc10", "fastast-cmkd", [1] * 5)
+    write_summaries()
+    accuracy, changed, divergence = summary("esc10-questions")["questions"]
+    assert {row["name"]: row["values"] for row in accuracy["rows"]} == {
+        "AST": pytest.approx([0.9] * len(RATIOS)),
+        "trained at 0.4, CMKD": pytest.approx([0.95] * len(RATIOS)),
+    }
+    assert len(changed["rows"]) == 6
+    assert divergence["rows"][0]["values"] == pytest.approx([ratio / 10 for ratio in RATIOS])
+
+
+def test_ablations_are_told_when_all_are_done():
+    for wrong, label in enumerate(ABLATIONS):
+        assert not (places.RESULTS.parent / "esc10-ablations.json").exists()
+        write_run(f"esc10-ablation-{label}", wrong)
+        write_summaries()
+    rows = summary("esc10-ablations")["comparison"]["rows"]
+    assert [row["accuracy"] for row in rows] == [[1 - wrong / CLIPS] for wrong in range(len(ABLATIONS))]
+
+
+def test_a_tuned_schedule_is_held_to_the_better_constant_at_its_work():
+    for speedup in SEARCHED_SPEEDUPS:
+        rows = [
+            {"name": "ratio 0.1", "mac_ratio": float(speedup), "mean_kl": 0.4},
+            {"name": "ratio 0.9", "mac_ratio": 9.0, "mean_kl": 0.9},
+            {"name": "r 5", "mac_ratio": float(speedup) + 0.01, "mean_kl": 0.2},
+            {"name": "tuned", "mac_ratio": float(speedup), "mean_kl": 0.05},
+        ]
+        if speedup == "4":
+            del rows[2]
+        tuning = {"rows": rows, "chosen": "tuned", "seconds": 120.0}
+        places.result_file(f"search-esc10-fold1-{speedup}x").write_text(json.dumps({**PROVENANCE, "tuning": tuning}))
+    write_summaries()
+    divergences, shares = summary("esc10-schedules")["questions"]
+    assert [row["values"] for row in divergences["rows"]] == [[0.4] * 3, [0.2, 0.2, None], [0.05] * 3]
+    assert shares["rows"][0]["values"] == pytest.approx([0.75, 0.75, 0.875])
+    assert "took 2.0 minutes" in shares["data"]

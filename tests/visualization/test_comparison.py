@@ -1,0 +1,45 @@
+"""The picture of a comparison: what is in it, read from its SVG, whose text is kept as text."""
+
+import re
+from statistics import mean
+
+import matplotlib
+import pytest
+
+from fastast_hf.visualization.comparison import draw_comparison, plot_comparison
+from tests.hub.results_example import comparison_example
+
+
+def test_rows_and_axes_are_named(tmp_path):
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        svg = plot_comparison(comparison_example(), tmp_path / "comparison.svg").read_text(encoding="utf-8")
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    for text in ("FastAST | CMKD", "CNN teacher", "times the clips/s of AST", "accuracy, %"):
+        assert words.count(text) == 1
+    assert "ESC-10, mean and standard deviation over 2 folds" in words
+    assert "AST's weights, as AST and merging off the shelf" in words
+
+
+def test_the_weights_of_the_baseline_are_a_line_and_all_others_points():
+    rows = comparison_example()["comparison"]["rows"]
+    (axes,) = draw_comparison(comparison_example()).axes
+    line, *points = (drawn for drawn in axes.lines if drawn.get_marker() not in ("_", "|"))
+    assert line.get_xydata().tolist() == [[row["speed_up"], 100 * mean(row["accuracy"])] for row in rows[:2]]
+    assert [point.get_xydata().tolist()[0] for point in points] == [
+        [row["speed_up"], pytest.approx(100 * mean(row["accuracy"]))] for row in rows[2:]
+    ]
+
+
+def test_rows_without_a_speed_are_left_out_and_one_part_has_no_bars():
+    results = comparison_example()
+    results["comparison"] |= {"num_parts": 1}
+    for row in results["comparison"]["rows"]:
+        row["accuracy"] = row["accuracy"][:1]
+    results["comparison"]["rows"][-1]["speed_up"] = None
+    (axes,) = draw_comparison(results).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()][-1] == "FastAST | CMKD"
+    assert axes.get_title(loc="left") == "ESC-10, one fold"
+
+
+def test_pictures_are_files_of_the_format_that_their_name_asks_for(tmp_path):
+    assert plot_comparison(comparison_example(), tmp_path / "a" / "b.png").read_bytes().startswith(b"\x89PNG")
