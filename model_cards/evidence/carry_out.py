@@ -6,15 +6,20 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from fastast_hf.classification import find_sound_files
 from fastast_hf.distillation import CMKDTrainingArguments
+from fastast_hf.evaluation import environment
 from fastast_hf.experiment.answers import answers_at_ratios
 from fastast_hf.experiment.arguments import DataArguments, ModelArguments
 from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.experiment.task import compute_features, load_sounds
+from fastast_hf.hub.results import SCHEMA, provenance
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.speed.sounds import padded_spectrograms
 from model_cards.evidence.divisions import make_division
+from model_cards.evidence.ideas import compare_ideas
 from model_cards.evidence.places import ROOT, result_file, run_folder
-from model_cards.evidence.plan import RATIOS, Options, Run, Search, Speed, Training
+from model_cards.evidence.plan import RATIOS, SEARCHED_SPEEDUPS, Ideas, Options, Run, Search, Speed, Training
 from model_cards.evidence.speed import measure
 
 UNPROTECTED = "fastast_hf.model.layers_fastast.NUM_SPECIAL_TOKENS"
@@ -31,6 +36,8 @@ def carry_out(run: Run, data: Path) -> None:
     print(f"== {run.name}", flush=True)
     if isinstance(run, Search):
         _search(run, data)
+    elif isinstance(run, Ideas):
+        _compare_ideas(run, data)
     elif isinstance(run, Speed):
         write_json(result_file(run.name), measure(run))
     else:
@@ -56,6 +63,20 @@ def _search(run: Search, data: Path) -> None:
         make_division(division, data)
     told = run.options | {"output": str(run_folder(run.name)), "results": str(result_file(run.name))}
     _call([sys.executable, "-m", "fastast_hf", "tune", str(run_folder(run.model.name))], told)
+
+
+def _compare_ideas(run: Ideas, data: Path) -> None:
+    """Let a model answer to folds that it has not seen, merging in other ways."""
+    _ensure_trained(run.model, data)
+    folder = run_folder(run.model.name)
+    model = FastASTForAudioClassification.from_pretrained(folder)
+    extractor = FastASTFeatureExtractor.from_pretrained(folder)
+    savings = tuple(map(float, SEARCHED_SPEEDUPS))
+    found = {}
+    for fold, division in run.divisions.items():
+        paths = list(find_sound_files(make_division(division, data)))
+        found[fold] = compare_ideas(model, padded_spectrograms(paths, extractor), savings)
+    write_json(result_file(run.name), {"schema": SCHEMA, **provenance(environment()), "run": run.name, "folds": found})
 
 
 def _ensure_trained(run: Training, data: Path) -> None:

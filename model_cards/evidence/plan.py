@@ -153,6 +153,20 @@ class Search(NamedTuple):
     divisions: tuple[str, ...]
 
 
+class Ideas(NamedTuple):
+    """Other ways to choose what merges.
+
+    Attributes:
+        name: of its results.
+        model: the training whose model merges.
+        divisions: by their folds, parts of a data set that it has not seen.
+    """
+
+    name: str
+    model: Training
+    divisions: dict[str, str]
+
+
 class Speed(NamedTuple):
     """One measurement of all rows of a set, on a machine that does nothing else.
 
@@ -167,7 +181,7 @@ class Speed(NamedTuple):
     training: bool
 
 
-Run = Training | Search | Speed
+Run = Training | Search | Ideas | Speed
 
 
 def plan(data: Path, models: Path) -> Iterator[Run]:
@@ -204,12 +218,13 @@ def tuning_runs(set_name: str, start: Options, released_teacher: Path) -> Iterat
 
 
 def search_runs(start: Options) -> Iterator[Run]:
-    """Give ASTs that leave two folds unseen, and searches on either of the two that the other judges."""
+    """Give ASTs that leave two folds unseen, other ways to merge, and searches on either fold that the other judges."""
     for folds in UNSEEN_FOLDS:
         division = f"esc10-without-folds{folds}"
         options = start | data_of(division) | row_options("esc10", "ast") | chosen("esc10", "ast")
         ast = Training(f"{division}-ast", options, division)
         yield ast
+        yield Ideas(f"ideas-esc10-folds{folds}", ast, {fold: f"esc10-fold{fold}" for fold in folds})
         for searched, judge in (folds, folds[::-1]):
             divisions = f"esc10-fold{searched}", f"esc10-fold{judge}"
             for speedup in SEARCHED_SPEEDUPS:

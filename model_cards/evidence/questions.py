@@ -138,6 +138,37 @@ def compare_schedules() -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def compare_ideas() -> dict[str, Any] | None:
+    """Tell how other ways to choose what merges move the answers, over all folds that a model has not seen."""
+    files = [places.result_file(f"ideas-esc10-folds{folds}") for folds in UNSEEN_FOLDS]
+    folds = [found for file in files if file.exists() for found in read_json(file)["folds"].values()]
+    if not folds:
+        return None
+    keys = next(iter(folds[0]))
+    savings = range(len(SEARCHED_SPEEDUPS))
+    divergences = [
+        {"name": idea, "values": [mean(fold[idea][saving] for fold in folds) for saving in savings]}
+        for idea in folds[0]
+    ]
+    better = [
+        {
+            "name": idea,
+            "values": [mean(fold[idea][saving] < fold[keys][saving] for fold in folds) for saving in savings],
+        }
+        for idea in folds[0]
+        if idea != keys
+    ]
+    on = f"ESC-10, ASTs at stride 10, {len(folds)} folds of 80 clips that they did not see, one ratio for all layers."
+    columns = [f"{speedup}x" for speedup in SEARCHED_SPEEDUPS]
+    return {
+        **provenance("ideas-esc10", kind="questions"),
+        "questions": [
+            {"title": "Mean KL at equal work", "data": on, "format": "kl", "columns": columns, "rows": divergences},
+            {"title": "Folds on which it is less", "data": on, "format": "share", "columns": columns, "rows": better},
+        ],
+    }
+
+
 def _constant(run: dict[str, Any], kind: str, speedup: float) -> float | None:
     """Give the divergence of the constant schedule that saves as much; none if no such schedule does."""
     rows = [row for row in run["tuning"]["rows"] if row["name"].split()[0] == kind]

@@ -8,7 +8,7 @@ from fastast_hf.hub.results import check_results
 from model_cards.evidence import places
 from model_cards.evidence.comparison import compare_rows
 from model_cards.evidence.plan import SETS
-from model_cards.evidence.questions import ask_about_merging, compare_ablations, compare_schedules
+from model_cards.evidence.questions import ask_about_merging, compare_ablations, compare_ideas, compare_schedules
 
 
 def write_summaries() -> None:
@@ -18,6 +18,7 @@ def write_summaries() -> None:
         **{f"{set_name}-questions": ask_about_merging(set_name) for set_name in SETS},
         "esc10-ablations": compare_ablations(),
         "esc10-schedules": compare_schedules(),
+        "esc10-ideas": compare_ideas(),
     }
     for name, found in summaries.items():
         if found is not None:

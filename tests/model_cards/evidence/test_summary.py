@@ -153,3 +153,16 @@ def test_a_tuned_schedule_is_held_to_the_better_constant_at_its_work():
     assert [row["values"] for row in divergences["rows"]] == [[0.4] * 3, [0.2, 0.2, None], [0.05] * 3]
     assert shares["rows"][0]["values"] == pytest.approx([0.75, 0.75, 0.875])
     assert "took 2.0 minutes" in shares["data"]
+
+
+def test_ideas_are_averaged_over_all_unseen_folds():
+    for folds, divergence in (("12", 0.2), ("34", 0.6)):
+        ideas = {"keys": [0.4] * 3, "other": [divergence] * 3}
+        write_json(
+            places.result_file(f"ideas-esc10-folds{folds}"), {**PROVENANCE, "folds": dict.fromkeys(folds, ideas)}
+        )
+    write_summaries()
+    divergences, better = summary("esc10-ideas")["questions"]
+    assert [row["values"] for row in divergences["rows"]] == [pytest.approx([0.4] * 3)] * 2
+    assert better["rows"] == [{"name": "other", "values": [0.5] * 3}]
+    assert "4 folds" in better["data"]
