@@ -38,9 +38,15 @@ def classify(
         list[Path], typer.Argument(metavar="FILE", show_default=False, help="Sound files, and folders of them.")
     ],
     model: Annotated[
-        str,
-        typer.Option("--model", "-m", metavar="MODEL", show_default=False, help="FastAST or AST: folder or Hub name."),
-    ],
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            show_default="in a checkout of the project, its small model for ten kinds of sound",
+            help="FastAST or AST: folder or Hub name.",
+        ),
+    ] = None,
     window: Annotated[
         float | None,
         typer.Option(
@@ -109,9 +115,11 @@ def classify(
     import torch
 
     from fastast_hf.classification import classify_files, find_sound_files
-    from fastast_hf.cli.loading import load_classifier
+    from fastast_hf.cli.loading import embedded_model, load_classifier
 
-    classifier, feature_extractor = load_classifier(model, merge_ratio=merge_ratio, device=device, dtype=dtype)
+    classifier, feature_extractor = load_classifier(
+        model or embedded_model(), merge_ratio=merge_ratio, device=device, dtype=dtype
+    )
     paths = list(find_sound_files(files))
     results = classify_files(
         classifier,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from safetensors import SafetensorError
 from transformers import ASTConfig, PreTrainedConfig
 from transformers.utils import logging
 
+import fastast_hf
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
 
 
@@ -60,6 +62,24 @@ def load_classifier(
         )
     _check_feature_extractor(feature_extractor, model.config, name)
     return model.to(torch_device).eval(), feature_extractor
+
+
+def embedded_model() -> str:
+    """Find the model that comes with a checkout of the project, a small one for the ten sounds of ESC-10.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        ValueError: If there is none: an installed package has no weights.
+    """
+    folder = Path(fastast_hf.__file__).parents[1] / "model_cards" / "fastast-tiny-esc10"
+    if not (folder / "model.safetensors").is_file():
+        raise ValueError(
+            "`model` must be given, got none: only a checkout of the project has a model of its own. Name a folder, or an AST "
+            "or FastAST on the Hub such as MIT/ast-finetuned-audioset-10-10-0.4593."
+        )
+    return str(folder)
 
 
 def merging_fields(

@@ -10,7 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table, without_machine_paths
 from fastast_hf.hub.repositories import is_license, is_repo_id
 from fastast_hf.hub.results import check_results
-from fastast_hf.hub.tables import conditions_line, data_line, models_table
+from fastast_hf.hub.tables import conditions_line, data_line, models_table, results_block
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
 TASK = "audio-classification"
@@ -26,6 +26,7 @@ def write_model_card(
     *,
     repo_id: str | None = None,
     license: str | None = None,
+    comparison: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the model card of a run into the folder of its model.
 
@@ -36,6 +37,7 @@ def write_model_card(
             user fills in the address.
         license: The model's licence as the Hub spells it, such as `apache-2.0`. Without one the card states none:
             start, teacher and data decide what is allowed.
+        comparison: Results of kind "comparison", of models that were trained like this one, over folds or seeds.
 
     Returns:
         The path of the card.
@@ -44,6 +46,8 @@ def write_model_card(
         ValueError: If the results do not fit their schema, or if `repo_id` or `license` is no name on the Hub.
     """
     check_results(results)
+    if comparison is not None:
+        check_results(comparison)
     if repo_id is not None:
         _check_repo_id(repo_id)
     if license is not None:
@@ -54,6 +58,7 @@ def write_model_card(
         model_card_data(results, model_name=name, license=license),
         template_path=str(TEMPLATE),
         **_template_fields(results, name=name, repo_id=repo_id, license=license),
+        **_spread_fields(results, comparison),
     )
     path = directory / "README.md"
     card.save(path)
@@ -108,7 +113,6 @@ def _template_fields(
 ) -> dict[str, str]:
     """Render what the template shows. Every value from outside is escaped here, for Jinja escapes nothing."""
     labels = results["data"]["labels"]
-    num_eval = max(results["data"]["num_eval"], 1)
     return {
         "title": escape_markdown(name),
         "repository": repo_id or "<user>/<model>",
@@ -123,8 +127,20 @@ def _template_fields(
         "merging_line": _merging_line(results),
         "command": code_block(results["command"], "bash"),
         "licenses": _license_lines(results, license),
-        "resolution": f"One clip of the evaluation is {100 / num_eval:.2f} points of accuracy.",
     }
+
+
+def _spread_fields(results: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> dict[str, str]:
+    """Render what is known of the spread: other models over folds or seeds, or that there is nothing."""
+    resolution = f"One clip of the evaluation is {100 / max(results['data']['num_eval'], 1):.2f} points of accuracy."
+    if comparison is None:
+        return {
+            "comparison": "",
+            "resolution": f"{resolution} Differences of that size say nothing, and one run on one split shows no spread.",
+        }
+    part = comparison["comparison"]["part"]
+    section = f"## Over all {part}s\n\n{results_block(comparison)}\n\n"
+    return {"comparison": section, "resolution": f"{resolution} The table over all {part}s shows the spread."}
 
 
 def _is_distilled(results: Mapping[str, Any]) -> bool:

@@ -8,7 +8,8 @@ import torch
 from transformers import ASTFeatureExtractor, ASTModel, ViTConfig
 
 from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
-from fastast_hf.cli.loading import find_device, load_classifier, merging_fields
+from fastast_hf.cli import loading
+from fastast_hf.cli.loading import embedded_model, find_device, load_classifier, merging_fields
 from tests.cli.conftest import SIZES
 from tests.conftest import tiny_ast, tiny_input, tiny_model
 
@@ -156,3 +157,12 @@ def test_a_config_of_a_newer_version_is_refused(fastast_folder, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"fastast_version": "99.0.0", "new_field": 1}))
     with pytest.raises(ValueError, match=r"99\.0\.0"):
         load_classifier(str(tmp_path / "model"))
+
+
+def test_the_model_of_a_checkout_is_found_and_an_installed_package_asks_for_one(monkeypatch, tmp_path, fastast_folder):
+    monkeypatch.setattr(loading.fastast_hf, "__file__", str(tmp_path / "fastast_hf" / "__init__.py"))
+    with pytest.raises(ValueError, match=r"`model` must be given, got none: only a checkout of the project has"):
+        embedded_model()
+    folder = tmp_path / "model_cards" / "fastast-tiny-esc10"
+    shutil.copytree(fastast_folder, folder)
+    assert embedded_model() == str(folder)

@@ -5,7 +5,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from fastast_hf.hub.model_card import MAX_LABELS_SHOWN, write_model_card
-from tests.hub.results_example import example
+from tests.hub.results_example import comparison_example, example
 
 HOSTILE = "x\n---\nevil: true\n---\n<script>alert(1)</script> | `[a](http://b)` {{ 7 * 7 }} /home/someone/secret: #*_"
 
@@ -155,3 +155,12 @@ def test_incomplete_results_write_no_card(tmp_path):
     with pytest.raises(ValueError, match=r"`command` must be given, got nothing\."):
         write_model_card(tmp_path, example(command=None))
     assert not (tmp_path / "README.md").exists()
+
+
+def test_a_comparison_over_folds_stands_in_the_card_and_is_the_spread(tmp_path):
+    text = write_and_load(tmp_path, example(), comparison=comparison_example()).text
+    assert "## Over all folds\n\n| ESC-10 | Learnt from |" in text
+    assert "The table over all folds shows the spread." in text
+    assert "one run on one split shows no spread" not in text
+    assert "\n\n## Training\n" in text
+    assert "one run on one split shows no spread" in write_and_load(tmp_path, example()).text

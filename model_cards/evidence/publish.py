@@ -1,0 +1,146 @@
+"""Turn a trained model of the evidence into a folder that is ready for the Hub.
+
+    python -m model_cards.evidence.publish esc10
+
+It is the FastAST with a teacher of the first fold or seed: what its part of the data says of it was not seen in training. The
+weights are stored in float16 and computed with in float32, if the answers stay.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from fastast_hf.experiment.files import read_json, write_json
+from fastast_hf.hub.model_card import write_model_card
+from fastast_hf.hub.results import load_results
+from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.speed.sounds import padded_spectrograms
+from model_cards.evidence import places
+from model_cards.evidence.divisions import AUDIO
+from model_cards.evidence.plan import SETS
+
+START = {"base_model": "facebook/deit-tiny-patch16-224", "license": "apache-2.0"}
+TEACHER = {"base_model": "EfficientAT mn04_as", "license": "mit"}
+LICENSE = "apache-2.0"
+TRAVELS = ("*.py", "config.json", "preprocessor_config.json", "model.safetensors")
+
+
+class Published(NamedTuple):
+    """A model that is published.
+
+    Attributes:
+        folder: its name.
+        run: the training.
+        data: what the results tell of its data: name and licence.
+    """
+
+    folder: str
+    run: str
+    data: dict[str, str]
+
+
+MODELS = {
+    "esc10": Published("fastast-tiny-esc10", "esc10-fold1-fastast-cmkd", {"name": "ESC-10", "license": "cc-by-3.0"}),
+    "speech": Published(
+        "fastast-tiny-speech-commands12",
+        "speech-seed1-fastast-cmkd",
+        {"name": "Speech Commands v0.02, 12 classes", "license": "cc-by-4.0"},
+    ),
+}
+
+
+def main() -> None:
+    """Publish one model."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("set_name", choices=tuple(MODELS), help="whose sounds the model knows")
+    parser.add_argument(
+        "--data", type=Path, default=places.ROOT.parent / "shared" / "data", help="esc10, speech_commands12"
+    )
+    arguments = parser.parse_args()
+    folder = publish(arguments.set_name, arguments.data, places.ROOT / "model_cards")
+    print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir()) / 2**20:.1f} MiB")
+
+
+def publish(set_name: str, data: Path, parent: Path) -> Path:
+    """Make the folder of a model.
+
+    Args:
+        set_name: whose sounds it knows.
+        data: the folder of all data sets.
+        parent: where the folder goes; an older one is replaced.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: if an answer changes with the weights in float16.
+    """
+    published = MODELS[set_name]
+    run, folder = places.run_folder(published.run), parent / published.folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for pattern in TRAVELS:
+        for path in run.glob(pattern):
+            shutil.copy(path, folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {name: weight.half() for name, weight in weights.items()}, folder / "model.safetensors", {"format": "pt"}
+    )
+    _check_answers(run, folder, _sounds(published, data / AUDIO[set_name]))
+    results = results_of(set_name)
+    write_json(folder / "results.json", results)
+    write_model_card(
+        folder, results, license=LICENSE, comparison=load_results(places.RESULTS.parent / f"{set_name}.json")
+    )
+    return folder
+
+
+def results_of(set_name: str) -> dict[str, Any]:
+    """Give the results of the run, with licences, and with the speed that was measured on a quiet machine."""
+    published = MODELS[set_name]
+    results: dict[str, Any] = read_json(places.result_file(published.run))
+    speed = load_results(places.result_file(f"speed-{set_name}"))
+    names = {
+        "teacher": "CNN teacher",
+        "ast": "AST",
+        "fastast": f"FastAST, ratio {float(SETS[set_name].merge_ratio):g}",
+    }
+    rows = {row["name"]: row for row in speed["benchmark"]["rows"]}
+    return {
+        **{name: results[name] for name in ("schema", "command", "training")},
+        **{name: speed[name] for name in ("date", "environment")},
+        "data": results["data"] | published.data,
+        "models": {
+            "fastast": results["models"]["fastast"] | START,
+            "teacher": results["models"]["teacher"] | TEACHER,
+        },
+        "benchmark": {
+            **{name: rows["AST"][name] for name in ("batch_size", "num_frames", "dtype")},
+            "rows": {name: rows[row] for name, row in names.items()},
+        },
+    }
+
+
+def _sounds(published: Published, audio: Path) -> list[Path]:
+    """List the sounds that judge."""
+    return [audio / name for name in read_json(places.result_file(published.run))["answers"]["clips"]]
+
+
+def _check_answers(run: Path, folder: Path, paths: list[Path]) -> None:
+    """Hold the model with rounded weights to the one that was trained."""
+    features = padded_spectrograms(paths, FastASTFeatureExtractor.from_pretrained(folder))
+    answers = []
+    for place in (run, folder):
+        model = FastASTForAudioClassification.from_pretrained(place).eval()
+        with torch.inference_mode():
+            answers.append(torch.cat([model(batch).logits for batch in features.split(16)]))
+    if not torch.equal(*(logits.argmax(dim=-1) for logits in answers)):
+        raise ValueError("`model.safetensors` must answer in float16 as in float32, got other labels. Store float32.")
+
+
+if __name__ == "__main__":
+    main()

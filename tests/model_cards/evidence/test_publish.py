@@ -1,0 +1,99 @@
+"""A published folder, from a small model in place of a trained one."""
+
+import copy
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
+from transformers import pipeline
+
+from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.experiment.files import read_json, write_json
+from fastast_hf.hub.results import load_results
+from model_cards.evidence import places, publish
+from tests.cli.conftest import SIZES
+from tests.conftest import tiny_model
+from tests.hub.results_example import comparison_example, example, speed_example
+
+LABELS = ("dog", "rain", "bird", "saw", "sea")
+CLIPS = ["dog/a.wav", "rain/b.wav"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    audio = tmp_path / "data" / "esc10" / "audio"
+    for number, name in enumerate(CLIPS):
+        (audio / name).parent.mkdir(parents=True)
+        soundfile.write(audio / name, np.random.default_rng(number).uniform(-0.5, 0.5, 8_000), 16_000)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def run(results):
+    """A run that is done, and what was measured beside it."""
+    name = publish.MODELS["esc10"].run
+    folder = places.run_folder(name)
+    model = tiny_model(merge_ratio=0.25)
+    model.config.id2label = dict(enumerate(LABELS))
+    model.save_pretrained(folder)
+    FastASTFeatureExtractor(**SIZES).save_pretrained(folder)
+    (folder / "training_args.bin").write_bytes(b"x")
+    (folder / "_teacher").mkdir()
+    run_results = example(models__fastast__license=None, models__teacher__license=None, models__ast=None)
+    write_json(places.result_file(name), run_results | {"answers": {"clips": CLIPS}})
+    speed = speed_example()
+    first = speed["benchmark"]["rows"][0]
+    names = ("AST", "FastAST, ratio 0.4", "CNN teacher")
+    speed["benchmark"]["rows"] = [copy.deepcopy(first) | {"name": row, "clips_per_second": 7.5} for row in names]
+    write_json(places.result_file("speed-esc10"), speed)
+    write_json(places.RESULTS.parent / "esc10.json", comparison_example())
+    return folder
+
+
+def test_the_folder_is_complete_and_answers_as_the_trained_model(run, data, tmp_path):
+    folder = publish.publish("esc10", data, tmp_path / "cards")
+    assert folder.name == "fastast-tiny-esc10"
+    assert {path.name for path in folder.iterdir()} >= {
+        *("README.md", "config.json", "model.safetensors", "preprocessor_config.json", "results.json"),
+        *("modeling_fastast.py", "feature_extraction_fastast.py"),
+    }
+    assert not (folder / "training_args.bin").exists() and not (folder / "_teacher").exists()
+    assert {weight.dtype for weight in load_file(folder / "model.safetensors").values()} == {torch.float16}
+    model = FastASTForAudioClassification.from_pretrained(folder)
+    assert model.dtype == torch.float32
+    waveform, rate = soundfile.read(data / "esc10" / "audio" / CLIPS[0], dtype="float32")
+    classifier = pipeline("audio-classification", str(folder), trust_remote_code=True)
+    found = classifier({"raw": waveform, "sampling_rate": rate})
+    assert {answer["label"] for answer in found} <= set(LABELS)
+
+
+def test_the_card_states_licences_speed_on_a_quiet_machine_and_all_folds(run, data, tmp_path):
+    folder = publish.publish("esc10", data, tmp_path / "cards")
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.license == "apache-2.0"
+    assert card.data.base_model == "facebook/deit-tiny-patch16-224"
+    for text in (
+        "(EfficientAT mn04\\_as): mit",
+        "Data (ESC-10): cc-by-3.0",
+        "## Over all folds",
+        "| AST | labels |",
+        "| 7.50 |",
+    ):
+        assert text in card.text
+    assert "shows no spread" not in card.text
+    assert load_results(folder / "results.json")["data"]["license"] == "cc-by-3.0"
+    assert read_json(folder / "config.json")["merge_ratio"] == 0.25
+
+
+def test_rounding_that_changes_an_answer_is_refused(run, data, tmp_path, monkeypatch):
+    def worse(tensors, path, metadata):
+        torch.manual_seed(1)
+        real({name: torch.randn_like(tensor) for name, tensor in tensors.items()}, path, metadata)
+
+    real = publish.save_file
+    monkeypatch.setattr(publish, "save_file", worse)
+    with pytest.raises(ValueError, match=r"`model\.safetensors` must answer in float16 as in float32, got other"):
+        publish.publish("esc10", data, tmp_path / "cards")
