@@ -19,6 +19,17 @@ Options = dict[str, str]
 """Arguments of examples/distill.py, without the dashes."""
 
 
+def on_labels(*rates: str) -> dict[str, Options]:
+    """Give candidates for rows without a teacher."""
+    return {f"lr{rate}": {"learning_rate": rate} for rate in rates}
+
+
+def taught(*settings: tuple[str, str, str]) -> dict[str, Options]:
+    """Give candidates for rows with a teacher: learning rate, weight and temperature."""
+    names = ("learning_rate", "distillation_weight", "distillation_temperature")
+    return {f"lr{values[0]}-weight{values[1]}": dict(zip(names, values, strict=True)) for values in settings}
+
+
 class SoundSet(NamedTuple):
     """A data set and what all of its runs share.
 
@@ -28,6 +39,8 @@ class SoundSet(NamedTuple):
         merge_ratio: of the rows that train with merging.
         merge_ratio_stride16: of settings that are tried, and of ablations.
         teacher: how the CNN learns the labels.
+        candidates: settings that are tried for a row, as many with a teacher (True) as without; of equals the first is
+            taken.
     """
 
     options: Options
@@ -35,6 +48,7 @@ class SoundSet(NamedTuple):
     merge_ratio: str
     merge_ratio_stride16: str
     teacher: Options
+    candidates: dict[bool, dict[str, Options]]
 
 
 SETS = {
@@ -44,6 +58,13 @@ SETS = {
         merge_ratio="0.4",
         merge_ratio_stride16="0.35",
         teacher={"teacher_freeze_base_model": "True", "teacher_num_train_epochs": "20"},
+        candidates={
+            False: on_labels("3e-4", "1e-4", "6e-4", "5e-5"),
+            True: taught(
+                *(("3e-4", "0.9", "2"), ("3e-4", "0.5", "1")),
+                *(("6e-4", "0.9", "2"), ("1e-4", "0.9", "2")),
+            ),
+        },
     ),
     "speech": SoundSet(
         # AST's masks for Speech Commands; a word that is rolled over its end is another word
@@ -56,6 +77,10 @@ SETS = {
         merge_ratio_stride16="0.15",
         # frozen, what AudioSet taught it tells words apart badly
         teacher={"teacher_freeze_base_model": "False", "teacher_num_train_epochs": "20"},
+        candidates={
+            False: on_labels("3e-4", "1e-4", "5e-5"),
+            True: taught(("3e-4", "0.9", "2"), ("1e-4", "0.9", "2"), ("1e-4", "0.5", "1")),
+        },
     ),
 }
 
@@ -76,19 +101,6 @@ ROWS: dict[str, Options] = {
 
 TUNED_AS = {"ast-stride16": "ast", "ast-cmkd": "fastast-cmkd"}
 """Rows without tuning runs of their own, and whose settings they take over."""
-
-CANDIDATES: dict[bool, dict[str, Options]] = {
-    False: {f"lr{rate}": {"learning_rate": rate} for rate in ("3e-4", "1e-4", "6e-4")},
-    True: {
-        f"lr{rate}-weight{weight}": {
-            "learning_rate": rate,
-            "distillation_weight": weight,
-            "distillation_temperature": temperature,
-        }
-        for rate, weight, temperature in (("3e-4", "0.9", "2"), ("3e-4", "0.5", "1"), ("6e-4", "0.9", "2"))
-    },
-}
-"""Settings that are tried, as many for rows with a teacher (True) as for rows without; of equals the first is taken."""
 
 RECIPE: Options = {
     "per_device_train_batch_size": "16",
@@ -211,7 +223,7 @@ def tuning_runs(set_name: str, start: Options, released_teacher: Path) -> Iterat
     teacher, division = CNNTeacher(released_teacher), f"{set_name}-tuning"
     told = start | data_of(division)
     for row in (row for row in ROWS if row not in TUNED_AS):
-        for label, candidate in candidates_of(row).items():
+        for label, candidate in candidates_of(set_name, row).items():
             name = f"{set_name}-tuning-{row}-{label}"
             options = told | at_stride16(set_name, row) | teacher.of(name, row) | candidate
             yield Training(name, options, division)
@@ -291,9 +303,9 @@ def at_stride16(set_name: str, row: str) -> Options:
     return options | ({"merge_ratio": SETS[set_name].merge_ratio_stride16} if "merge_ratio" in options else {})
 
 
-def candidates_of(row: str) -> dict[str, Options]:
+def candidates_of(set_name: str, row: str) -> dict[str, Options]:
     """Give the settings that are tried for a row."""
-    return CANDIDATES["distillation_weight" not in ROWS[row]]
+    return SETS[set_name].candidates["distillation_weight" not in ROWS[row]]
 
 
 def chosen(set_name: str, row: str) -> Options:
@@ -304,5 +316,5 @@ def chosen(set_name: str, row: str) -> Options:
         metrics = read_json(file)["models"]["fastast"]["metrics"] if file.exists() else {}
         return metrics.get("accuracy", 0.0), metrics.get("map", 0.0)
 
-    candidates = candidates_of(row)
+    candidates = candidates_of(set_name, row)
     return candidates[max(candidates, key=score)]  # the first of equals
