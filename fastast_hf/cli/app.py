@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fastast_hf.cli import benchmark, classify, export, tune
+from fastast_hf.cli import benchmark, classify, export, trace, tune
 from fastast_hf.cli.console import print_error
 
 # What a user can cause: files, values, packages that are not installed. The Hub's errors are OSErrors and ValueErrors.
@@ -16,6 +16,7 @@ _EPILOG = """
 Examples:
   fastast classify dog.wav --model MIT/ast-finetuned-audioset-10-10-0.4593
   fastast benchmark my-fastast
+  fastast trace dog.wav -o map.png --model my-fastast
   fastast tune my-fastast --data-dir recordings/ --speedup 4
   fastast export my-fastast my-fastast.onnx
 
@@ -85,6 +86,7 @@ def _options(
 app.command(epilog=benchmark.EPILOG)(benchmark.benchmark)
 app.command(epilog=classify.EPILOG)(classify.classify)
 app.command(epilog=export.EPILOG)(export.export)
+app.command(epilog=trace.EPILOG)(trace.trace)
 app.command(epilog=tune.EPILOG)(tune.tune)
 
 

@@ -10,8 +10,9 @@ from safetensors import SafetensorError
 from transformers import ASTConfig, PreTrainedConfig
 from transformers.utils import logging
 
-import fastast_hf
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
+
+_PROJECT = Path(__file__).parents[2]
 
 
 def load_classifier(
@@ -73,7 +74,7 @@ def embedded_model() -> str:
     Raises:
         ValueError: If there is none: an installed package has no weights.
     """
-    folder = Path(fastast_hf.__file__).parents[1] / "model_cards" / "fastast-tiny-esc10"
+    folder = _PROJECT / "model_cards" / "fastast-tiny-esc10"
     if not (folder / "model.safetensors").is_file():
         raise ValueError(
             "`model` must be given, got none: only a checkout of the project has a model of its own. Name a folder, or an AST "

@@ -58,7 +58,7 @@ def test_version(fastast):
     assert fastast("--version").stdout == f"fastast_hf {fastast_hf.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["clasify"], ["classify"], ["classify", "x"], ["export", "--nothing"]])
+@pytest.mark.parametrize("arguments", [[], ["clasify"], ["classify"], ["trace", "x"], ["export", "--nothing"]])
 def test_wrong_arguments_end_with_2(fastast, arguments):
     assert fastast(*arguments).exit_code == 2
 

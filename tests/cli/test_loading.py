@@ -160,7 +160,7 @@ def test_a_config_of_a_newer_version_is_refused(fastast_folder, tmp_path):
 
 
 def test_the_model_of_a_checkout_is_found_and_an_installed_package_asks_for_one(monkeypatch, tmp_path, fastast_folder):
-    monkeypatch.setattr(loading.fastast_hf, "__file__", str(tmp_path / "fastast_hf" / "__init__.py"))
+    monkeypatch.setattr(loading, "_PROJECT", tmp_path)
     with pytest.raises(ValueError, match=r"`model` must be given, got none: only a checkout of the project has"):
         embedded_model()
     folder = tmp_path / "model_cards" / "fastast-tiny-esc10"

@@ -1,0 +1,101 @@
+"""`fastast trace`: what merging does to one sound, as a picture or as numbers."""
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastast_hf.cli.console import printable
+
+EPILOG = """
+Examples:
+  fastast trace dog.wav -o map.png --model my-fastast
+  fastast trace dog.wav -o map.pdf --merge-ratio 0.3 --layer 1 --layer 12 \\
+      --model MIT/ast-finetuned-audioset-10-10-0.4593
+  fastast trace dog.wav --model my-fastast --json
+
+In the picture, patches that are one token have one colour, the mean of
+theirs, and no line between them.
+"""
+
+
+def trace(
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A sound file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PICTURE",
+            show_default=False,
+            help="File for the picture, .png, .pdf or .svg.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            show_default="in a checkout of the project, its small model for ten kinds of sound",
+            help="FastAST or AST: folder or Hub name.",
+        ),
+    ] = None,
+    merge_ratio: Annotated[
+        float | None,
+        typer.Option(
+            show_default="the model's own; 0 for an AST",
+            help="Share of its tokens that each layer merges away, 0 to 0.5.",
+        ),
+    ] = None,
+    layer: Annotated[
+        list[int] | None,
+        typer.Option(show_default="four of them", help="Layer to draw, from 1. Repeat it for more."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(show_default="a GPU if there is one", help="Where to compute, such as cpu or cuda.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print tokens, labels and the token of every patch as JSON.")
+    ] = False,
+) -> None:
+    """Show which patches of a sound end in one token, layer by layer.
+
+    A model hears some seconds, mostly 10: of a longer file the beginning.
+    """
+    if output is None and not json:
+        raise typer.BadParameter(
+            "must be given unless --json is, got none. Name a file such as map.png.", param_hint="--output"
+        )
+    if output is not None:
+        from fastast_hf.visualization.pictures import check_picture_path
+
+        check_picture_path(output)
+    from fastast_hf.classification.tracing import trace_waveform
+    from fastast_hf.cli.loading import embedded_model, load_classifier
+    from fastast_hf.data import load_audio
+
+    classifier, feature_extractor = load_classifier(model or embedded_model(), merge_ratio=merge_ratio, device=device)
+    waveform = load_audio(file, sampling_rate=feature_extractor.sampling_rate)
+    found = trace_waveform(classifier, feature_extractor, waveform)
+    if output is not None:
+        from fastast_hf.visualization.merge_map import plot_merge_map
+
+        plot_merge_map(found, output, layers=layer, title=printable(file.name))
+    if json:
+        print(
+            json_format.dumps(
+                {
+                    "path": str(file),
+                    "labels": [label._asdict() for label in found.labels],
+                    "patch_grid": found.patch_grid,
+                    "tokens": found.tokens,
+                    "sources": found.sources.tolist(),
+                }
+            )
+        )
+        return
+    print(f"{printable(str(output))}: {found.tokens[0]} tokens, {found.tokens[-1]} behind the last layer")
+    for label in found.labels:
+        print(f"  {label.score:6.1%}  {printable(label.label)}")

@@ -1,0 +1,73 @@
+"""The merge map: cells, colours and lines, beside the patches that they stand for."""
+
+import re
+
+import matplotlib
+import numpy as np
+import pytest
+
+from fastast_hf.classification.results import LabelScore
+from fastast_hf.classification.tracing import Trace
+from fastast_hf.visualization import merge_map
+from fastast_hf.visualization.merge_map import draw_merge_map, plot_merge_map
+
+
+def example(layers=2):
+    """Two by three patches of four; the first merge joins neighbours in time, the second what lies apart."""
+    log_mel = np.arange(16 * 8, dtype=np.float32).reshape(16, 8)
+    sources = [[2, 3, 4, 5, 6, 7], [2, 2, 3, 4, 5, 6], [2, 2, 3, 2, 4, 5]][: layers + 1]
+    counts = tuple(2 + len(set(row)) for row in sources)
+    labels = (LabelScore("$rain$", 0.75),)
+    return Trace(log_mel, 16_000, (2, 3), 4, (4, 6), np.array(sources), counts, labels)
+
+
+def cells(axes):
+    return np.asarray(axes.images[0].get_array())
+
+
+def test_patches_of_one_token_have_the_mean_of_all_of_them():
+    trace = example()
+    behind_first, behind_second = draw_merge_map(trace).axes[1:3]
+    patches = np.array(
+        [[trace.log_mel[6 * t : 6 * t + 4, 4 * f : 4 * f + 4].mean() for t in range(3)] for f in range(2)]
+    )
+    expected = patches.copy()
+    expected[0, :2] = patches[0, :2].mean()
+    assert cells(behind_first) == pytest.approx(expected)
+    expected[0, :2] = expected[1, 0] = np.mean([patches[0, 0], patches[0, 1], patches[1, 0]])
+    assert cells(behind_second) == pytest.approx(expected)
+
+
+def test_lines_stand_between_tokens_and_nowhere_else():
+    axes = draw_merge_map(example()).axes[1]
+    segments = {tuple(map(tuple, segment.round(6).tolist())) for segment in axes.collections[0].get_segments()}
+    # cells are 0.06 s and 4 bins, from -0.01 s on, where a patch is nearest
+    upright = {((0.11, 0.0), (0.11, 4.0)), ((0.05, 4.0), (0.05, 8.0)), ((0.11, 4.0), (0.11, 8.0))}
+    level = {((left, 4.0), (round(left + 0.06, 6), 4.0)) for left in (-0.01, 0.05, 0.11)}
+    assert segments == upright | level
+
+
+def test_axes_are_seconds_and_hertz_and_counts_are_written(tmp_path):
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        svg = plot_merge_map(example(), tmp_path / "map.svg", title="dog $1.wav").read_text(encoding="utf-8")
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert "dog $1.wav · log-mel · $rain$ (75%)" in words
+    assert "behind layer 1: 5 of 6 patch tokens" in words
+    assert "behind layer 2: 4 of 6 patch tokens" in words
+    assert {"seconds", "Hz", "8,000", "1,000", "input", "patch tokens"} <= set(words)
+    assert "16,000" not in words
+
+
+def test_hertz_stand_where_the_mel_scale_has_them():
+    axes = draw_merge_map(example()).axes[0]
+    ticks = dict(zip((text.get_text() for text in axes.get_yticklabels()), axes.get_yticks(), strict=True))
+    assert ticks["8,000"] == pytest.approx(8)
+    assert 0 < ticks["100"] < ticks["500"] < ticks["1,000"] < 4 < ticks["4,000"]
+
+
+def test_some_layers_are_drawn_or_those_that_are_asked_for():
+    assert merge_map._some_of(12) == [1, 5, 8, 12]
+    assert merge_map._some_of(1) == [1]
+    assert len(draw_merge_map(example(), layers=[2]).axes) == 3
+    with pytest.raises(ValueError, match=r"`layers` must be from 1 to 2, got \[0, 2\]\. Leave it out for four"):
+        draw_merge_map(example(), layers=[0, 2])
