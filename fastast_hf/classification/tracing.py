@@ -1,6 +1,6 @@
 """What merging does to one sound: which patches are in one token after each layer."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -54,12 +54,12 @@ def trace_waveform(
     encoder = model.audio_spectrogram_transformer
     hooks = [layer.register_forward_hook(lambda *call: found.append(call[2][2][0])) for layer in encoder.layers]
     try:
-        probabilities = label_probabilities(model, {**inputs, "output_token_sources": True})
+        probabilities = label_probabilities(model, cast(Any, {**inputs, "output_token_sources": True}))
     finally:
         for hook in hooks:
             hook.remove()
     log_mel = inputs["input_values"][0].float().cpu().numpy()
-    config = model.config
+    config: Any = model.config
     grid = config.patch_grid_of(*log_mel.shape)
     first = 2 + np.arange(grid[0] * grid[1])
     sources = np.stack([first, *(sources.cpu().numpy() for sources in found)])

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fastast_hf.cli import benchmark, classify, export, trace, tune
+from fastast_hf.cli import benchmark, card, classify, convert, export, trace, tune
 from fastast_hf.cli.console import print_error
 
 # What a user can cause: files, values, packages that are not installed. The Hub's errors are OSErrors and ValueErrors.
@@ -85,6 +85,8 @@ def _options(
 
 app.command(epilog=benchmark.EPILOG)(benchmark.benchmark)
 app.command(epilog=classify.EPILOG)(classify.classify)
+app.command(epilog=card.EPILOG)(card.card)
+app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=export.EPILOG)(export.export)
 app.command(epilog=trace.EPILOG)(trace.trace)
 app.command(epilog=tune.EPILOG)(tune.tune)

@@ -47,7 +47,7 @@ def load_classifier(
     merging = merging_fields(merge_ratio, tokens_merged_per_layer)
     feature_extractor = FastASTFeatureExtractor.from_pretrained(name)
     try:
-        with _late_bars():
+        with late_bars():
             loaded: Any = FastASTForAudioClassification.from_pretrained(
                 name, dtype=getattr(torch, dtype), output_loading_info=True, **merging
             )
@@ -161,8 +161,8 @@ def _check_feature_extractor(feature_extractor: FastASTFeatureExtractor, config:
 
 
 @contextmanager
-def _late_bars() -> Iterator[None]:
-    """Let transformers show a bar only where it takes more than two seconds."""
+def late_bars() -> Iterator[None]:
+    """Let transformers show a bar only where it takes more than two seconds, while a block runs."""
     previous = logging.set_tqdm_hook(lambda make, args, kwargs: make(*args, **{**kwargs, "delay": 2, "leave": False}))
     try:
         yield

@@ -19,7 +19,8 @@ from fastast_hf.hub.conversion import ast_from_vision_transformer
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.speed.variants import as_stock_ast
 
-_AST_TYPES = (ASTConfig.model_type, FastASTConfig.model_type)
+AST_TYPES = (ASTConfig.model_type, FastASTConfig.model_type)
+"""Types of models whose weights FastAST opens as they are."""
 
 
 def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTForAudioClassification:
@@ -45,7 +46,7 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
     if path is None:
         config = FastASTConfig.from_pretrained(str(arguments.config_name), **download)
         return _draw_embeddings(FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields})))
-    if _model_type(path, download) in _AST_TYPES:
+    if _model_type(path, download) in AST_TYPES:
         return FastASTForAudioClassification.from_pretrained(path, ignore_mismatched_sizes=True, **fields, **download)
     return ast_from_vision_transformer(path, **fields, **download)
 
@@ -83,7 +84,7 @@ def open_teacher(
     model_type = _model_type(path, download)
     if model_type in (None, EfficientATConfig.model_type):
         return EfficientATForAudioClassification.from_pretrained(path, **fields, **download)
-    if model_type in _AST_TYPES:
+    if model_type in AST_TYPES:
         return FastASTForAudioClassification.from_pretrained(path, max_length=student.max_length, **fields, **download)
     return AutoModelForAudioClassification.from_pretrained(
         path, trust_remote_code=arguments.trust_remote_code, **fields, **download

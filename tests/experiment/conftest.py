@@ -11,6 +11,7 @@ from fastast_hf.data import make_synthetic_dataset
 from fastast_hf.distillation import CMKDTrainingArguments, EfficientATConfig, SpectrogramAugmentation
 from fastast_hf.experiment import ComparisonArguments, DataArguments, ModelArguments, Outcome, TeacherArguments
 from fastast_hf.experiment import run_experiment as run
+from tests.loopback_hub import LoopbackHub
 
 MELS = 48
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
@@ -68,3 +69,13 @@ def miniature(tmp_path: Path, sounds: Path) -> Miniature:
         model={"config_name": str(tmp_path / "student"), "merge_ratio": "0.25", "cache_dir": str(tmp_path / "cache")},
         teacher={"teacher_config_name": str(tmp_path / "teacher"), "teacher_num_train_epochs": 1},
     )
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """The Hub of this process; see tests/hub/test_pushing.py for the whole program against it."""
+    with LoopbackHub(large_files=()) as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        yield hub
+    assert hub.not_spoken == []

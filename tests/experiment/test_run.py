@@ -15,7 +15,6 @@ from transformers import ASTForAudioClassification, TrainerCallback
 from fastast_hf import FastASTForAudioClassification
 from fastast_hf.distillation import CMKDTrainer, EfficientATForAudioClassification
 from fastast_hf.hub.results import load_results
-from tests.loopback_hub import LoopbackHub
 from tests.loopback_routes import TOKEN
 
 
@@ -166,16 +165,6 @@ def test_many_labels_a_clip(miniature, tmp_path):
     assert len(results["data"]["labels"]) == 12
     assert set(results["models"]["fastast"]["metrics"]) <= {"map", "d_prime"}, "and only what is finite"
     assert "mean_kl" not in results["models"]["fastast"]["agreement"]
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """The Hub of this process; see tests/hub/test_pushing.py for the whole program against it."""
-    with LoopbackHub(large_files=()) as hub:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-        yield hub
-    assert hub.not_spoken == []
 
 
 def test_the_hub_gets_the_folder_in_one_commit(miniature, hub):

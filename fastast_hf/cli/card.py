@@ -1,0 +1,55 @@
+"""`fastast card`: the model card of a run, rendered again from its results."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastast_hf.cli.console import printable
+
+EPILOG = """
+Examples:
+  fastast card runs/esc10-fastast
+  fastast card my-fastast --repo-id me/my-fastast --license apache-2.0
+
+results.json is what examples/distill.py leaves beside the model. Every
+number of the card comes from it.
+"""
+
+
+def card(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", exists=True, file_okay=False, show_default=False, help="A model with its results.json."
+        ),
+    ],
+    results: Annotated[
+        Path | None, typer.Option(show_default="FOLDER/results.json", help="Results, if they are elsewhere.")
+    ] = None,
+    comparison: Annotated[
+        Path | None,
+        typer.Option(show_default=False, help="Results of models like it over folds or seeds, to stand beside."),
+    ] = None,
+    repo_id: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="The model's name on the Hub, user/name.")
+    ] = None,
+    license: Annotated[
+        str | None, typer.Option(show_default=False, help="The model's licence, as the Hub spells it.")
+    ] = None,
+) -> None:
+    """Write a model's card, README.md, from the results of its run.
+
+    A card that is there is replaced.
+    """
+    from fastast_hf.hub.model_card import write_model_card
+    from fastast_hf.hub.results import load_results
+
+    path = write_model_card(
+        folder,
+        load_results(results or folder / "results.json"),
+        repo_id=repo_id,
+        license=license,
+        comparison=None if comparison is None else load_results(comparison),
+    )
+    print(printable(str(path)))

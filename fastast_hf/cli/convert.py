@@ -1,0 +1,93 @@
+"""`fastast convert`: an AST, a ViT or a DeiT as a FastAST in a folder, and on the Hub."""
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastast_hf.cli.console import print_note, printable, working
+
+EPILOG = """
+Examples:
+  fastast convert MIT/ast-finetuned-audioset-10-10-0.4593 my-fastast \\
+      --merge-ratio 0.2
+  fastast convert my-ast my-fastast --push-to-hub me/my-fastast
+  fastast convert facebook/deit-tiny-patch16-224 start --max-length 512 \\
+      --label dog --label rain
+
+The folder holds weights, code, features and a card: it runs where this
+package is not installed. An AST keeps its weights and its answers; a ViT or
+DeiT gets a classifier that has yet to be trained, see examples/distill.py.
+"""
+
+_IMAGES = "Start from a ViT or DeiT"
+
+
+def convert(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", show_default=False, help="AST, FastAST, ViT or DeiT: folder or Hub name.")
+    ],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", show_default=False, help="Folder to make; new, or empty.")
+    ],
+    merge_ratio: Annotated[
+        str | None,
+        typer.Option(
+            show_default="the model's own; 0 for an AST",
+            help="Share of its tokens that each layer merges away, 0 to 0.5; or one a layer: 0.2,0.1,...",
+        ),
+    ] = None,
+    tokens_merged_per_layer: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="Tokens that each layer merges away, instead of a share; or 20,10,..."),
+    ] = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            show_default="the model's own, or 1024", help="Frames of 10 ms that it hears; its positions are fitted."
+        ),
+    ] = None,
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit of MODEL on the Hub.")] = "main",
+    frequency_stride: Annotated[
+        int | None, typer.Option(show_default="10", help="Mel bins from patch to patch.", rich_help_panel=_IMAGES)
+    ] = None,
+    time_stride: Annotated[
+        int | None, typer.Option(show_default="10", help="Frames from patch to patch.", rich_help_panel=_IMAGES)
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(show_default=False, help="What the new classifier is to tell apart.", rich_help_panel=_IMAGES),
+    ] = None,
+    push_to_hub: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="Push the folder there, as user/name.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make the repository a private one.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make a FastAST of an AST, a ViT or a DeiT, as a folder that is ready for the Hub."""
+    from fastast_hf.cli.loading import late_bars
+    from fastast_hf.experiment.arguments import ModelArguments
+    from fastast_hf.experiment.converting import convert_checkpoint
+
+    arguments = ModelArguments(
+        model_name_or_path=model,
+        model_revision=revision,
+        merge_ratio=merge_ratio,
+        tokens_merged_per_layer=tokens_merged_per_layer,
+        max_length=max_length,
+        frequency_stride=frequency_stride,
+        time_stride=time_stride,
+    )
+    with working("Converting"), late_bars():
+        made = convert_checkpoint(arguments, output, labels=label or [], repo_id=push_to_hub, private=private)
+    merged = list(made.model.config.merge_schedule().tokens_merged)
+    if json:
+        told = {"path": str(made.folder), "has_new_head": made.has_new_head, "merge_schedule": merged, "url": made.url}
+        print(json_format.dumps(told))
+        return
+    print(f"{printable(str(made.folder))}: merges {', '.join(map(str, merged))} tokens away, layer by layer")
+    if made.has_new_head:
+        print_note("The classifier is new and answers at random. Train it, for example with examples/distill.py.")
+    if made.url is not None:
+        print(f"Pushed to {made.url}")

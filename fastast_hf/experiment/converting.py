@@ -1,0 +1,124 @@
+"""A checkpoint as a FastAST in a folder that is ready for the Hub, without any training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from huggingface_hub import HfApi
+from transformers import PreTrainedConfig
+
+from fastast_hf.experiment.arguments import ModelArguments
+from fastast_hf.experiment.start import AST_TYPES
+from fastast_hf.experiment.task import open_feature_extractor
+from fastast_hf.hub.conversion import ast_from_vision_transformer
+from fastast_hf.hub.converted_card import write_converted_card
+from fastast_hf.hub.repositories import is_repo_id, license_of
+from fastast_hf.model import FastASTForAudioClassification
+
+
+class Converted(NamedTuple):
+    """What a conversion leaves.
+
+    Attributes:
+        folder: The model's.
+        model: The model.
+        has_new_head: Whether its classifier has yet to be trained.
+        url: Where it is on the Hub, or None.
+    """
+
+    folder: Path
+    model: FastASTForAudioClassification
+    has_new_head: bool
+    url: str | None
+
+
+def convert_checkpoint(
+    arguments: ModelArguments,
+    output: Path,
+    *,
+    labels: Sequence[str] = (),
+    repo_id: str | None = None,
+    private: bool = False,
+) -> Converted:
+    """Convert an AST, a ViT or a DeiT, and write weights, code, features and card into a folder.
+
+    Args:
+        arguments: What to convert, and how much it merges.
+        output: The folder; new, or empty.
+        labels: What the new classifier of a ViT or DeiT is to tell apart. An AST has its own.
+        repo_id: Name on the Hub to push the folder to, or None.
+        private: Make the repository a private one, if it is made.
+
+    Returns:
+        What was made.
+
+    Raises:
+        OSError: If there is no such checkpoint, the Hub does not answer, or the folder cannot be written.
+        ValueError: If the folder is not empty, a name is none, labels are given for an AST or missing for another one, the
+            schedule is impossible, or the checkpoint has no classifier.
+    """
+    source, download = str(arguments.model_name_or_path), arguments.download_options()
+    check_new_folder(output)
+    if repo_id is not None and not is_repo_id(repo_id):
+        raise ValueError(f"`push_to_hub` must be a name on the Hub, got {repo_id!r}. Write it as user/name.")
+    is_ast = PreTrainedConfig.get_config_dict(source, **download)[0].get("model_type") in AST_TYPES
+    fields = arguments.embedding_fields() | arguments.merging_fields()
+    model = _open_ast(source, labels, fields | download) if is_ast else _open_vision(source, labels, fields | download)
+    feature_extractor = open_feature_extractor(arguments, model.config)
+    model.save_pretrained(output)
+    feature_extractor.save_pretrained(output)
+    write_converted_card(
+        output, source, model.config, has_new_head=not is_ast, repo_id=repo_id, license=license_of(source)
+    )
+    return Converted(output, model, not is_ast, None if repo_id is None else _push(output, repo_id, private=private))
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a folder in which something would be lost or mixed up.
+
+    Args:
+        folder: Where a model is to go.
+
+    Raises:
+        ValueError: If it is a file, or a folder that is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"`output` must be a new or empty folder, got {folder}, where something is. Name another one."
+        )
+
+
+def _open_ast(source: str, labels: Sequence[str], options: dict[str, Any]) -> FastASTForAudioClassification:
+    """Open a trained AST or FastAST with all of its weights."""
+    if labels:
+        raise ValueError(
+            f"`label` must be left out for an AST, got {', '.join(labels)}. {source} has labels of its own."
+        )
+    loaded: Any = FastASTForAudioClassification.from_pretrained(source, output_loading_info=True, **options)
+    model, found = loaded
+    if found["missing_keys"]:
+        raise ValueError(
+            f"`model` must be a trained classifier, got {source} without {', '.join(sorted(found['missing_keys']))}. Fine-tune "
+            "it for audio classification first, with examples/distill.py."
+        )
+    return model.eval()
+
+
+def _open_vision(source: str, labels: Sequence[str], options: dict[str, Any]) -> FastASTForAudioClassification:
+    """Open a ViT or DeiT, with a new classifier."""
+    if len(set(labels)) < 2:
+        raise ValueError(
+            f"`label` must be given twice at least for a ViT or DeiT, got {list(labels)}. Name what its new classifier is to "
+            "tell apart."
+        )
+    names = dict(enumerate(labels))
+    ids = {label: index for index, label in names.items()}
+    return ast_from_vision_transformer(source, id2label=names, label2id=ids, **options)
+
+
+def _push(folder: Path, repo_id: str, *, private: bool) -> str:
+    """Send a folder to the Hub as one commit."""
+    api = HfApi()
+    repository = api.create_repo(repo_id, private=private, exist_ok=True)
+    api.upload_folder(repo_id=repository.repo_id, folder_path=folder, commit_message="Upload a converted FastAST")
+    return str(repository)

@@ -1,0 +1,89 @@
+"""The card of a model that was converted and not trained: where its weights come from, and what may be said of it."""
+
+from pathlib import Path
+
+from huggingface_hub import ModelCard, ModelCardData
+
+from fastast_hf.hub.markdown import escape_markdown
+from fastast_hf.hub.model_card import TAGS, TASK
+from fastast_hf.hub.repositories import is_repo_id
+from fastast_hf.model import FastASTConfig
+
+_TEXT = """---
+{metadata}
+---
+
+# {title}
+
+{origin} A FastAST is an Audio Spectrogram Transformer that merges tokens which are alike, in every layer
+([paper](https://arxiv.org/abs/2406.07676)). {merging}
+
+## Use
+
+It needs transformers, torch and soundfile, and nothing of ours: the model's code lies beside its weights. Read that code, then put the
+commit that you read in place of `<commit>`.
+
+```python
+import soundfile
+from transformers import pipeline
+
+waveform, sampling_rate = soundfile.read("clip.wav", dtype="float32")  # 16 kHz, mono
+classifier = pipeline("audio-classification", "{repository}", revision="<commit>", trust_remote_code=True)
+print(classifier({{"raw": waveform, "sampling_rate": sampling_rate}}))
+```
+
+## Limits
+
+Nothing was measured for this card. `fastast benchmark` tells what merging saves on a machine and, with sounds, how often the
+answers stay.
+"""
+
+
+def write_converted_card(
+    folder: Path, source: str, config: FastASTConfig, *, has_new_head: bool, repo_id: str | None, license: str | None
+) -> Path:
+    """Write the card into the folder of a converted model.
+
+    Args:
+        folder: The model's.
+        source: What was converted: a folder, or a name on the Hub.
+        config: The model's.
+        has_new_head: Whether its classifier has yet to learn anything.
+        repo_id: The model's name on the Hub. Without one the user fills in the address.
+        license: That of the source as the Hub spells it, or None if it states none.
+
+    Returns:
+        The path of the card.
+    """
+    is_on_hub = is_repo_id(source)
+    metadata = ModelCardData(
+        license=license,
+        library_name="transformers",
+        pipeline_tag=TASK,
+        tags=TAGS,
+        base_model=source if is_on_hub else None,
+    )
+    name = escape_markdown(source if is_on_hub else Path(source).name)
+    origin = (
+        f"The encoder of {name}, made an Audio Spectrogram Transformer. Its classifier is new and has yet to be trained."
+        if has_new_head
+        else f"The weights of {name}, unchanged."
+    )
+    path = folder / "README.md"
+    text = _TEXT.format(
+        metadata=metadata.to_yaml(),
+        title=escape_markdown(repo_id.split("/")[-1] if repo_id else folder.resolve().name),
+        origin=origin,
+        merging=_merging_sentence(config),
+        repository=repo_id or "<user>/<model>",
+    )
+    ModelCard(text).save(path)
+    return path
+
+
+def _merging_sentence(config: FastASTConfig) -> str:
+    """Say what the configuration merges."""
+    if not any(config.merge_schedule().tokens_merged):
+        return "This one merges nothing: set `merge_ratio` in `config.json`, or call `set_merge_ratio`."
+    merged = ", ".join(map(str, config.merge_schedule().tokens_merged))
+    return f"Tokens merged away at each layer at {config.max_length:,} frames: {merged}."

@@ -1,0 +1,34 @@
+"""`fastast card` as a user calls it."""
+
+import json
+
+from huggingface_hub import ModelCard
+
+from tests.hub.results_example import comparison_example, example
+
+
+def test_a_card_is_rendered_again_from_the_results_beside_the_model(fastast, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(example()))
+    (tmp_path / "README.md").write_text("an older card")
+    result = fastast("card", tmp_path, "--repo-id", "me/fast", "--license", "apache-2.0")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip().replace("\n", "") == str(tmp_path / "README.md")
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.license == "apache-2.0"
+    assert '"me/fast", revision="<commit>"' in card.text
+
+
+def test_results_and_a_comparison_may_lie_elsewhere(fastast, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "run.json").write_text(json.dumps(example()))
+    (tmp_path / "folds.json").write_text(json.dumps(comparison_example()))
+    result = fastast("card", folder, "--results", tmp_path / "run.json", "--comparison", tmp_path / "folds.json")
+    assert result.exit_code == 0, result.output
+    assert "## Over all folds" in (folder / "README.md").read_text()
+
+
+def test_a_folder_without_results_is_told(fastast, tmp_path):
+    result = fastast("card", tmp_path)
+    assert result.exit_code == 1
+    assert "No such file or directory" in result.stderr and "results.json" in result.stderr

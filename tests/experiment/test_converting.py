@@ -1,0 +1,122 @@
+"""A checkpoint becomes a FastAST folder: the same answers, or a new head, with everything that the Hub needs."""
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from huggingface_hub.errors import HfHubHTTPError
+from transformers import ASTFeatureExtractor, ASTModel, ViTConfig, ViTModel
+
+from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.experiment.arguments import ModelArguments
+from fastast_hf.experiment.converting import convert_checkpoint
+from tests.conftest import TINY, tiny_ast, tiny_config, tiny_input
+from tests.loopback_routes import TOKEN
+from tests.without_package import assert_complete
+
+VIT = {
+    "hidden_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 64,
+    "image_size": 64,
+}
+
+
+@pytest.fixture
+def ast_folder(tmp_path):
+    tiny_ast().save_pretrained(tmp_path / "ast")
+    extractor = ASTFeatureExtractor(num_mel_bins=TINY["num_mel_bins"], max_length=TINY["max_length"])
+    extractor.save_pretrained(tmp_path / "ast")
+    return tmp_path / "ast"
+
+
+@pytest.fixture
+def vit_folder(tmp_path):
+    ViTModel(ViTConfig(**VIT)).save_pretrained(tmp_path / "vit")
+    return tmp_path / "vit"
+
+
+def arguments(folder, **fields):
+    return ModelArguments(model_name_or_path=str(folder), **fields)
+
+
+def test_an_ast_keeps_its_weights_and_merges_as_told(ast_folder, tmp_path):
+    made = convert_checkpoint(arguments(ast_folder, merge_ratio="0.2"), tmp_path / "fast")
+    assert (made.has_new_head, made.url) == (False, None)
+    model = FastASTForAudioClassification.from_pretrained(made.folder)
+    assert model.config.merge_ratio == 0.2
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in tiny_ast().state_dict().items())
+    model.set_merge_ratio(0.0)
+    with torch.inference_mode():
+        assert torch.equal(model(tiny_input()).logits, tiny_ast()(tiny_input()).logits)
+    assert FastASTFeatureExtractor.from_pretrained(made.folder).max_length == TINY["max_length"]
+
+
+def test_the_folder_runs_where_the_package_is_not_installed(ast_folder, tmp_path):
+    made = convert_checkpoint(arguments(ast_folder, merge_ratio="0.2"), tmp_path / "fast")
+    assert_complete(made.folder)
+    card = ModelCard.load(made.folder / "README.md")
+    assert card.data.pipeline_tag == "audio-classification"
+    assert card.data.base_model is None
+    assert "The weights of ast, unchanged." in card.text
+    assert "Tokens merged away at each layer at " in card.text
+    assert 'revision="<commit>", trust_remote_code=True' in card.text
+
+
+def test_a_vit_gets_a_new_head_for_the_labels(vit_folder, tmp_path):
+    told = arguments(vit_folder, max_length=96, time_stride=16, frequency_stride=16)
+    made = convert_checkpoint(told, tmp_path / "fast", labels=["dog", "rain", "saw"])
+    assert made.has_new_head
+    config = FastASTForAudioClassification.from_pretrained(made.folder).config
+    assert (config.id2label, config.max_length) == ({0: "dog", 1: "rain", 2: "saw"}, 96)
+    assert FastASTFeatureExtractor.from_pretrained(made.folder).max_length == 96
+    text = ModelCard.load(made.folder / "README.md").text
+    assert "The encoder of vit, made an Audio Spectrogram Transformer. Its classifier is new" in text
+    assert "This one merges nothing: set `merge_ratio`" in text
+
+
+def test_the_folder_goes_to_the_hub_in_one_commit(ast_folder, tmp_path, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    made = convert_checkpoint(arguments(ast_folder), tmp_path / "fast", repo_id="you/fast", private=True)
+    assert made.url.endswith("/you/fast")
+    repository = hub.repository("you/fast")
+    assert repository.private
+    _, commit = repository.history()
+    assert commit.files.keys() >= {"README.md", "model.safetensors", "config.json", "modeling_fastast.py"}
+    assert '"you/fast", revision="<commit>"' in commit.text("README.md")
+
+
+def test_a_hub_that_refuses_leaves_the_folder(ast_folder, tmp_path, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with pytest.raises(HfHubHTTPError, match="Invalid credentials"):
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast", repo_id="you/fast")
+    assert_complete(tmp_path / "fast")
+
+
+def test_labels_belong_to_a_new_head_alone(ast_folder, vit_folder, tmp_path):
+    with pytest.raises(ValueError, match=r"`label` must be left out for an AST, got dog\. .* has labels of its own"):
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast", labels=["dog"])
+    with pytest.raises(
+        ValueError, match=r"`label` must be given twice at least for a ViT or DeiT, got \['dog', 'dog'\]"
+    ):
+        convert_checkpoint(arguments(vit_folder), tmp_path / "fast", labels=["dog", "dog"])
+    assert not (tmp_path / "fast").exists()
+
+
+def test_an_encoder_without_classifier_is_refused(tmp_path):
+    ASTModel(tiny_config()).save_pretrained(tmp_path / "encoder")
+    with pytest.raises(ValueError, match=r"`model` must be a trained classifier, got .* without classifier\.dense"):
+        convert_checkpoint(arguments(tmp_path / "encoder"), tmp_path / "fast")
+
+
+def test_nothing_that_is_there_is_written_over(ast_folder, tmp_path):
+    with pytest.raises(ValueError, match=r"`output` must be a new or empty folder, got .*ast, where something is"):
+        convert_checkpoint(arguments(ast_folder), ast_folder)
+
+
+def test_names_that_the_hub_does_not_take_are_refused_first(ast_folder, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"`push_to_hub` must be a name on the Hub, got 'a b'\. Write it as user/name"
+    ):
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast", repo_id="a b")
+    assert not (tmp_path / "fast").exists()
