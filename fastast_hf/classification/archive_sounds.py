@@ -171,10 +171,4 @@ def _listed(path: Path) -> list[str]:
     if path.suffix.lower() in SOUND_SUFFIXES:
         return [str(path)]
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
-        try:
-            lines = [line.rstrip("\n") for line in file]
-        except ValueError as error:
-            raise ValueError(
-                f"`sounds` must be a folder or a text file with a path a line, got {path}: {error}."
-            ) from error
-    return [line for line in lines if line.strip()]
+        return [line.rstrip("\n") for line in file if line.strip()]

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from fastast_hf.classification.files import SOUND_SUFFIXES
 from fastast_hf.data.audio import stream_audio
 
 
@@ -65,6 +67,7 @@ def read_clips(path: str | os.PathLike[str], cutting: Cutting) -> Iterator[Clip]
             yield block
 
     try:
+        _check_is_no_folder(path)
         if cutting.hop is None:
             waveform, is_truncated = beginning(blocks(), cutting.window)
             yield Clip(path, 0, waveform, is_truncated)
@@ -74,6 +77,15 @@ def read_clips(path: str | os.PathLike[str], cutting: Cutting) -> Iterator[Clip]
                 yield Clip(path, start, waveform)
     except (OSError, ValueError) as error:
         yield Clip(path, samples_read, np.zeros(0, dtype=np.float32), error=error)
+
+
+def _check_is_no_folder(path: str) -> None:
+    """Say of a folder, which came as itself because it holds no sound, what is missing in it."""
+    if Path(path).is_dir():
+        raise IsADirectoryError(
+            f"`files` must be sounds or folders of sounds, got the folder {path!r}, where none is called like one. Name the "
+            f"files themselves, or give them an ending such as {', '.join(sorted(SOUND_SUFFIXES)[-4:])}."
+        )
 
 
 def beginning(blocks: Iterable[np.ndarray], num_samples: int) -> tuple[np.ndarray, bool]:

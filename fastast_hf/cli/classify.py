@@ -173,8 +173,13 @@ def _choose_format(format: Format | None, json: bool, output: Path | None) -> Fo
 def _opened(output: Path | None) -> Iterator[TextIO]:
     """Give where the results go. Bytes of a file name that are no text are written as they are."""
     if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
         with output.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
+            try:
+                yield file
+            except KeyboardInterrupt:
+                print_note(f"{printable(str(output))} holds what was done so far, and not all.", title="Interrupted")
+                raise
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")

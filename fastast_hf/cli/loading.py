@@ -141,7 +141,10 @@ def find_device(name: str | None) -> torch.device:
 
 def _check_type(name: str) -> None:
     """Refuse what transformers would load as far as names match, and leave the rest at random."""
-    model_type = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
+    try:
+        model_type = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
+    except OSError as error:
+        raise OSError(f"`model` must be a folder or a name on the Hub, got {name}. {error}") from error
     if model_type not in (ASTConfig.model_type, FastASTConfig.model_type):
         raise ValueError(
             f"`model` must be an AST or a FastAST, got {name}, whose config.json names the type {model_type}. Give another "

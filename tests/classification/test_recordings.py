@@ -87,3 +87,11 @@ def test_a_file_that_breaks_in_the_middle_tells_where(sound, monkeypatch):
     first, second = read_clips(sound, Cutting(16_000, window=500, hop=500, min_samples=100))
     assert (first.start, len(first.waveform), first.error) == (0, 500, None)
     assert (second.start, len(second.waveform), str(second.error)) == (700, 0, "broken")
+
+
+def test_a_folder_without_sounds_is_told_what_is_missing(tmp_path):
+    (clip,) = read_clips(tmp_path, Cutting(16_000, 16_000, None, 400))
+    with pytest.raises(
+        IsADirectoryError, match=r"`files` must be sounds or folders of sounds, got the folder '.*', where"
+    ):
+        raise clip.error

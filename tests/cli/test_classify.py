@@ -14,6 +14,7 @@ from transformers import ASTFeatureExtractor
 from fastast_hf import FastASTFeatureExtractor, classification
 from fastast_hf.classification import Classification, classify_files
 from fastast_hf.cli import classify
+from fastast_hf.cli.formats import WRITERS
 from tests.cli.conftest import SIZES
 from tests.conftest import ESC10, requires_shared, tiny_ast, tiny_model
 
@@ -170,10 +171,11 @@ def test_a_wrong_window_leaves_the_old_results(fastast, fastast_folder, sounds, 
 
 
 def test_an_output_that_cannot_be_written_is_told(fastast, fastast_folder, sounds, tmp_path):
-    result = fastast("classify", sounds, "-m", fastast_folder, "-o", tmp_path / "no" / "out.csv")
+    (tmp_path / "out.csv").mkdir()
+    result = fastast("classify", sounds, "-m", fastast_folder, "-o", tmp_path / "out.csv")
     assert (result.exit_code, result.stderr) == (
         1,
-        f"Error: No such file or directory: {tmp_path / 'no' / 'out.csv'}\n",
+        f"Error: Is a directory: {tmp_path / 'out.csv'}\n",
     )
 
 
@@ -239,3 +241,20 @@ def test_real_clips(fastast, fastast_folder):
     assert_same(told(result), expected(model, FAST, paths, window=0.9, hop=2, top_k=1))
     assert {line["path"] for line in told(result)} == {str(path) for path in paths}
     assert len(told(result)) == 3 * len(paths)
+
+
+def test_the_folder_of_an_output_is_made(fastast, fastast_folder, sounds, tmp_path):
+    result = fastast("classify", sounds, "--model", fastast_folder, "-o", tmp_path / "new" / "labels.csv")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "new" / "labels.csv").read_text().count("\n") > 3
+
+
+def test_an_output_that_was_interrupted_says_so(fastast, fastast_folder, sounds, tmp_path, monkeypatch):
+    def interrupted(results, stream):
+        next(iter(results))
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(WRITERS, "csv", interrupted)
+    result = fastast("classify", sounds, "--model", fastast_folder, "-o", tmp_path / "labels.csv")
+    assert result.exit_code == 130
+    assert "labels.csv holds what was done so far, and not all." in result.stderr.replace("\n", " ")
