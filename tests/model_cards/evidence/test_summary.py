@@ -8,7 +8,6 @@ from fastast_hf.experiment.files import write_json
 from fastast_hf.hub.results import load_results
 from fastast_hf.hub.tables import results_block
 from model_cards.evidence import places
-from model_cards.evidence.comparison import table_rows
 from model_cards.evidence.plan import ABLATIONS, RATIOS, SEARCHED_SPEEDUPS, SETS
 from model_cards.evidence.questions import AS_IT_IS, SWITCHED, UNPROTECTED
 from model_cards.evidence.summary import write_summaries
@@ -74,7 +73,7 @@ def test_rows_stand_on_all_folds_and_are_compared_clip_by_clip():
     write_summaries()
     comparison = summary("esc10")["comparison"]
     rows = {row["name"]: row for row in comparison["rows"]}
-    taught = table_rows("esc10")[-1].name
+    taught = "FastAST, ratio 0.4, CMKD"
     assert rows["AST"]["accuracy"] == pytest.approx([0.85, 0.9, 0.9, 0.85, 0.9])
     assert rows[taught]["accuracy"] == pytest.approx([0.95, 1.0, 0.95, 0.95, 1.0])
     assert rows["CNN teacher"]["accuracy"] == [0.95] * 5
