@@ -145,21 +145,24 @@ def archive_settings(
         Settings by name, as JSON knows them.
     """
     config = model.config.to_dict()
-    digest = hashlib.sha256()
-    for part in ({name: config[name] for name in config.keys() - _NOT_HASHED}, feature_extractor.to_dict()):
-        digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+    weights = hashlib.sha256(_json({name: config[name] for name in config.keys() - _NOT_HASHED}))
     for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        weights.update(name.encode())
+        weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return {
         "model": model.config.name_or_path,
         "merge_ratio": config.get("merge_ratio"),
         "tokens_merged_per_layer": config.get("tokens_merged_per_layer"),
         "dtype": str(model.dtype).removeprefix("torch."),
-        "weights": digest.hexdigest()[:16],
+        "weights": weights.hexdigest()[:16],
+        "feature_extractor": hashlib.sha256(_json(feature_extractor.to_dict())).hexdigest()[:16],
         "num_files": len(sounds),
         "files": digest_of_names(sounds),
     }
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, default=str).encode()
 
 
 class _Watch:

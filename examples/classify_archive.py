@@ -1,0 +1,163 @@
+"""Classify an archive of sounds of any size into Parquet shards, over processes, GPUs or machines that share a folder.
+
+    accelerate launch --multi_gpu --num_processes 2 examples/classify_archive.py recordings/ --output-dir labels
+    accelerate launch examples/classify_archive.py files.txt --output-dir labels --window 5 --merge-ratio 0.35
+    accelerate launch examples/classify_archive.py --dataset-name ashraq/esc50 --output-dir labels
+
+`--multi_gpu --num_processes 2` starts two processes on a machine without GPUs, too. A list such as files.txt has a path a
+line. The shards have the columns path, start, end, labels, scores, is_truncated and error, and load with
+`datasets.load_dataset("parquet", data_files="labels/*.parquet")`.
+
+Started again, also with another number of processes, it goes on: it skips the shards that are there, and refuses to mix in
+those of other sounds, another model or other options. Files that cannot be read are listed at the end; the exit code is then
+3, of which `accelerate launch` makes a 1 and a report of its own.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from accelerate import PartialState
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fastast_hf.classification.archive import ArchiveProgress, classify_archive
+from fastast_hf.classification.archive_sounds import open_archive
+from fastast_hf.classification.shards import count_truncated, unreadable_files
+from fastast_hf.cli.classify import EXIT_CODE_UNREADABLE
+from fastast_hf.cli.console import print_error, print_note, printable
+from fastast_hf.cli.loading import embedded_model, find_device, load_classifier
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def main() -> None:
+    """Classify this process' share; the first process tells how it goes and what came out."""
+    arguments = read_arguments()
+    # Without a GPU, processes only know of each other when they are told so.
+    state = PartialState(cpu=arguments.cpu or find_device(None).type == "cpu")
+    logging.getLogger("fastast_hf.classification.classify").disabled = True  # of cut files the end tells
+    try:
+        progress = classify(arguments, state)
+    except (OSError, ValueError) as error:
+        print_error(error)
+        sys.exit(1)
+    if state.num_processes > 1:
+        state.destroy_process_group()
+    if state.is_main_process and not is_all_read(arguments, progress, state.num_processes):
+        sys.exit(EXIT_CODE_UNREADABLE)
+
+
+def read_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("sounds", nargs="?", help="folder of sounds, or a text file with a path a line, each as often as it is there")
+    add("--output-dir", type=Path, required=True, help="folder of the shards")
+    add("--dataset-name", help="instead of files: data set on the Hub or on disk, as datasets.load_dataset takes it")
+    add("--dataset-config-name", help="its configuration")
+    add("--split", default="train", help="its split (%(default)s)")
+    add("--audio-column-name", default="audio", help="its column with the sounds (%(default)s)")
+    add("--revision", help="its version on the Hub")
+    add("--model", help="FastAST or AST: folder or Hub name; default: the small model of a checkout of the project")
+    add("--merge-ratio", type=float, help="share of tokens merged in a layer, 0 to 0.5; default: the model's own")
+    add("--dtype", default="float32", choices=("float32", "bfloat16"), help="what to compute in (%(default)s)")
+    add("--cpu", action="store_true", help="leave GPUs alone")
+    add("--window", type=float, help="seconds that get labels of their own; default: a file's beginning is heard")
+    add("--hop", type=float, help="seconds from a window to the next; default: the window")
+    add("--top-k", type=int, default=5, help="labels of a sound (%(default)s)")
+    add("--padding", choices=("longest", "max_length"), help="max_length answers as AST does")
+    add("--batch-size", type=int, default=16, help="sounds that the model takes at a time (%(default)s)")
+    add("--num-workers", type=int, default=2, help="threads of a process that decode (%(default)s)")
+    add("--shard-size", type=int, default=1000, help="files of a shard, what is lost at most by an end (%(default)s)")
+    return parser.parse_args()
+
+
+def classify(arguments: argparse.Namespace, state: PartialState) -> ArchiveProgress:
+    """Load, classify, and show the progress."""
+    device = "cpu" if state.device.type == "mps" else str(state.device)  # see find_device
+    model, feature_extractor = load_classifier(
+        arguments.model or embedded_model(), merge_ratio=arguments.merge_ratio, device=device, dtype=arguments.dtype
+    )
+    sounds = open_archive(
+        arguments.sounds,
+        arguments.dataset_name,
+        arguments.dataset_config_name,
+        split=arguments.split,
+        audio_column_name=arguments.audio_column_name,
+        revision=arguments.revision,
+    )
+    with shown_progress(is_shown=state.is_main_process) as on_progress:
+        return classify_archive(
+            model,
+            feature_extractor,
+            sounds,
+            arguments.output_dir,
+            shard_size=arguments.shard_size,
+            process_index=state.process_index,
+            num_processes=state.num_processes,
+            on_progress=on_progress,
+            top_k=arguments.top_k,
+            window=arguments.window,
+            hop=arguments.hop,
+            batch_size=arguments.batch_size,
+            num_workers=arguments.num_workers,
+            padding=arguments.padding,
+        )
+
+
+@contextmanager
+def shown_progress(*, is_shown: bool) -> Iterator[Callable[[ArchiveProgress], None]]:
+    """Show a bar on a terminal, and a line now and then in a log."""
+    console = Console(stderr=True)
+    if not is_shown:
+        yield lambda progress: None
+        return
+    if not console.is_terminal:
+        yield LogLines()
+        return
+    rate, files = TextColumn("{task.fields[rate]:.1f} files/s"), MofNCompleteColumn()
+    with Progress(BarColumn(), files, rate, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("", total=None, rate=0.0)
+        yield lambda now: bar.update(task, completed=now.files_done, total=now.num_files, rate=now.files_per_second)
+
+
+class LogLines:
+    """Prints the progress as a line, every ten seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self, progress: ArchiveProgress) -> None:
+        """Print, if it is time."""
+        if progress.seconds >= self.seconds + _SECONDS_BETWEEN_LINES:
+            self.seconds = progress.seconds
+            line = f"{progress.files_done} of {progress.num_files} files, {progress.files_per_second:.1f} files/s"
+            print(line, file=sys.stderr, flush=True)
+
+
+def is_all_read(arguments: argparse.Namespace, progress: ArchiveProgress, num_processes: int) -> bool:
+    """Tell what came out; return whether every file could be read."""
+    num_now = progress.num_files - progress.files_before
+    before = f"; {progress.files_before} were there before" if progress.files_before else ""
+    print(
+        f"{num_now} files in {progress.seconds:.1f} s, {progress.files_per_second:.1f} files/s with {num_processes} "
+        f"{'process' if num_processes == 1 else 'processes'}{before}. The shards are in {printable(str(arguments.output_dir))}"
+    )
+    if num_cut := count_truncated(arguments.output_dir):
+        print_note(
+            f"longer than the model hears at a time: {num_cut} of {progress.num_files} files. For labels of what follows "
+            "there, give --window, in seconds, and another folder."
+        )
+    unreadable = [f"{printable(path)}: {printable(error)}" for path, error in unreadable_files(arguments.output_dir)]
+    if unreadable:
+        heading = f"could not be read: {len(unreadable)} of {progress.num_files} files"
+        print_note("\n  ".join([heading, *unreadable]), title="Error", style="bold red")
+    return not unreadable
+
+
+if __name__ == "__main__":
+    main()
