@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo test conformance evidence lint check fix render clean
+.PHONY: setup demo space test conformance evidence lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -31,6 +31,9 @@ test: $(READY)  ## All tests and doctests
 conformance: $(READY)  ## transformers' own model tests, fetched for the installed version, on FastAST beside stock AST
 	$(BIN)/python -m tests.conformance.fetch
 	$(BIN)/python -m pytest tests/conformance
+
+space: $(READY)  ## The web demo, on http://127.0.0.1:7860
+	$(BIN)/python examples/space/app.py
 
 evidence: $(READY)  ## Everything behind the tables, about ten hours on two cores; what is done is not done again
 	$(BIN)/python -m model_cards.evidence

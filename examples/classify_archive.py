@@ -26,10 +26,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fastast_hf.classification.archive import ArchiveProgress, classify_archive
 from fastast_hf.classification.archive_sounds import open_archive
+from fastast_hf.classification.loading import embedded_model, find_device, load_classifier
 from fastast_hf.classification.shards import count_truncated, unreadable_files
 from fastast_hf.cli.classify import EXIT_CODE_UNREADABLE
 from fastast_hf.cli.console import print_error, print_note, printable
-from fastast_hf.cli.loading import embedded_model, find_device, load_classifier
 
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -30,10 +30,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from fastast_hf.classification.loading import embedded_model, load_classifier
 from fastast_hf.classification.stream_classifier import Heard, StreamClassifier
 from fastast_hf.classification.stream_sources import at_real_speed, file_chunks, microphone_chunks, pipe_chunks
 from fastast_hf.cli.console import print_error, print_note, printable
-from fastast_hf.cli.loading import embedded_model, load_classifier
 
 
 def main() -> None:

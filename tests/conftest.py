@@ -1,4 +1,4 @@
-"""What several rooms' tests share: small models with weights that matter, real data, the log of transformers."""
+"""What several rooms' tests share: small models with weights that matter, some of them saved, real data, the log of transformers."""
 
 import logging
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import ASTConfig, ASTForAudioClassification, PreTrainedModel
+from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification, PreTrainedModel
 
-from fastast_hf import FastASTConfig, FastASTForAudioClassification
+from fastast_hf import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ESC10 = SHARED / "data" / "esc10" / "audio"
@@ -27,6 +27,9 @@ TINY: dict[str, Any] = {
     "id2label": {index: f"sound {index}" for index in range(5)},
     "label2id": {f"sound {index}": index for index in range(5)},
 }
+
+SIZES = {name: TINY[name] for name in ("num_mel_bins", "max_length")}
+"""Of the spectrograms that these models take."""
 
 
 def randomize(model: PreTrainedModel, seed: int = 0) -> PreTrainedModel:
@@ -62,6 +65,24 @@ def tiny_ast(
 def tiny_input(batch_size: int = 2, *, num_frames: int = 96, seed: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch_size, num_frames, TINY["num_mel_bins"], generator=generator)
+
+
+@pytest.fixture(scope="session")
+def fastast_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A FastAST that merges a quarter, as a user saves it."""
+    folder = tmp_path_factory.mktemp("models") / "fastast"
+    tiny_model(num_hidden_layers=2, merge_ratio=0.25).save_pretrained(folder)
+    FastASTFeatureExtractor(**SIZES).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ast_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights as an AST with AST's feature extractor, as published ones are."""
+    folder = tmp_path_factory.mktemp("models") / "ast"
+    tiny_ast(num_hidden_layers=2).save_pretrained(folder)
+    ASTFeatureExtractor(**SIZES).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def benchmark(
 
 def _open(name: str, device: str | None) -> "Opened":
     """Open a model, in float32, or make one with random weights."""
-    from fastast_hf.cli.loading import find_device, load_classifier
+    from fastast_hf.classification.loading import find_device, load_classifier
     from fastast_hf.speed.contenders import Opened
     from fastast_hf.speed.variants import RANDOM_MODELS, random_classifier
 

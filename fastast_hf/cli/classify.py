@@ -115,7 +115,7 @@ def classify(
     import torch
 
     from fastast_hf.classification import classify_files, find_sound_files
-    from fastast_hf.cli.loading import embedded_model, load_classifier
+    from fastast_hf.classification.loading import embedded_model, load_classifier
 
     classifier, feature_extractor = load_classifier(
         model or embedded_model(), merge_ratio=merge_ratio, device=device, dtype=dtype

@@ -13,8 +13,8 @@ Examples:
   fastast convert MIT/ast-finetuned-audioset-10-10-0.4593 my-fastast \\
       --merge-ratio 0.2
   fastast convert my-ast my-fastast --push-to-hub me/my-fastast
-  fastast convert facebook/deit-tiny-patch16-224 start --max-length 512 \\
-      --label dog --label rain
+  fastast convert facebook/deit-tiny-patch16-224 start \\
+      --max-length 512 --label dog --label rain
 
 The folder holds weights, code, features and a card: it runs where this
 package is not installed. An AST keeps its weights and its answers; a ViT or
@@ -66,7 +66,7 @@ def convert(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Make a FastAST of an AST, a ViT or a DeiT, as a folder that is ready for the Hub."""
-    from fastast_hf.cli.loading import late_bars
+    from fastast_hf.classification.loading import late_bars
     from fastast_hf.experiment.arguments import ModelArguments
     from fastast_hf.experiment.converting import convert_checkpoint
 

@@ -68,7 +68,7 @@ def export(
             "Exporting needs onnxruntime, which is not installed. Install what ONNX needs with "
             "`pip install 'fastast_hf[onnx]'`."
         )
-    from fastast_hf.cli.loading import load_classifier
+    from fastast_hf.classification.loading import load_classifier
     from fastast_hf.experiment.files import check_output_path
     from fastast_hf.hub.export import export_onnx
 

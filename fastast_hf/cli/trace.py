@@ -72,8 +72,8 @@ def trace(
         from fastast_hf.visualization.pictures import check_picture_path
 
         check_picture_path(output)
+    from fastast_hf.classification.loading import embedded_model, load_classifier
     from fastast_hf.classification.tracing import trace_waveform
-    from fastast_hf.cli.loading import embedded_model, load_classifier
     from fastast_hf.data import load_audio
 
     classifier, feature_extractor = load_classifier(model or embedded_model(), merge_ratio=merge_ratio, device=device)

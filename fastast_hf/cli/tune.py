@@ -84,7 +84,7 @@ def tune(
         from fastast_hf.visualization.schedules import plot_schedules
 
         check_picture_path(plot)
-    from fastast_hf.cli.loading import load_classifier
+    from fastast_hf.classification.loading import load_classifier
     from fastast_hf.experiment.files import check_output_path, write_json
     from fastast_hf.hub.tuning_tables import chosen_row
     from fastast_hf.speed.contenders import Opened

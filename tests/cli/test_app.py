@@ -14,7 +14,7 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntry
 
 import fastast_hf
 from fastast_hf import cli
-from fastast_hf.cli import loading
+from fastast_hf.classification import loading
 from fastast_hf.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]

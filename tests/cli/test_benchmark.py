@@ -107,7 +107,9 @@ def test_what_is_measured_is_kept_though_the_run_ends_early(benchmark, ast_folde
 
 @pytest.mark.parametrize("name", ["ast-base", "ast-tiny"])
 def test_a_model_with_random_weights_is_not_looked_up(name, monkeypatch):
-    monkeypatch.setattr("fastast_hf.cli.loading.load_classifier", lambda *_, **__: pytest.fail("it needs no file"))
+    monkeypatch.setattr(
+        "fastast_hf.classification.loading.load_classifier", lambda *_, **__: pytest.fail("it needs no file")
+    )
     opened = module._open(name, "cpu")
     assert (opened.name, opened.model.config.num_labels, opened.random_weights) == (name, 527, True)
 

@@ -15,8 +15,7 @@ from fastast_hf import FastASTFeatureExtractor, classification
 from fastast_hf.classification import Classification, classify_files
 from fastast_hf.cli import classify
 from fastast_hf.cli.formats import WRITERS
-from tests.cli.conftest import SIZES
-from tests.conftest import ESC10, requires_shared, tiny_ast, tiny_model
+from tests.conftest import ESC10, SIZES, requires_shared, tiny_ast, tiny_model
 
 RATE = 16_000
 FAST, STOCK = FastASTFeatureExtractor(**SIZES), ASTFeatureExtractor(**SIZES)

@@ -11,8 +11,7 @@ from fastast_hf import FastASTFeatureExtractor
 from fastast_hf.cli import export
 from fastast_hf.cli.export import largest_difference
 from fastast_hf.hub import export as hub_export
-from tests.cli.conftest import SIZES
-from tests.conftest import tiny_model
+from tests.conftest import SIZES, tiny_model
 
 
 @pytest.fixture(scope="module")

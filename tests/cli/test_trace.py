@@ -8,8 +8,7 @@ import soundfile
 
 from fastast_hf.classification.tracing import trace_waveform
 from fastast_hf.data import load_audio
-from tests.cli.conftest import SIZES
-from tests.conftest import tiny_model
+from tests.conftest import SIZES, tiny_model
 
 
 @pytest.fixture(scope="module")

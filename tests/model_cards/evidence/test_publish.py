@@ -14,8 +14,7 @@ from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.hub.results import load_results
 from model_cards.evidence import places, publish
-from tests.cli.conftest import SIZES
-from tests.conftest import tiny_model
+from tests.conftest import SIZES, tiny_model
 from tests.hub.results_example import comparison_example, example, speed_example
 
 LABELS = ("dog", "rain", "bird", "saw", "sea")

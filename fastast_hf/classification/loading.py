@@ -1,4 +1,4 @@
-"""The model of a command, from a folder or the Hub. It imports torch, so commands import it when they run."""
+"""A classifier and what belongs to it, from a folder or the Hub, ready to listen; and where it can compute."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -8,10 +8,9 @@ import torch
 from transformers import ASTFeatureExtractor, ASTModel, ViTConfig
 
 from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
-from fastast_hf.cli import loading
-from fastast_hf.cli.loading import embedded_model, find_device, load_classifier, merging_fields
-from tests.cli.conftest import SIZES
-from tests.conftest import tiny_ast, tiny_input, tiny_model
+from fastast_hf.classification import loading
+from fastast_hf.classification.loading import embedded_model, find_device, load_classifier, merging_fields
+from tests.conftest import SIZES, tiny_ast, tiny_input, tiny_model
 
 
 def logits(model):
