@@ -65,9 +65,11 @@ def pairs_table(results: Mapping[str, Any]) -> str:
         ["Accuracy, paired", "Points", "95 % interval", "Right alone: first and second", "p (McNemar)"], lines
     )
     part = comparison["part"]
+    whose = f"of all {part}s" if part == "fold" else f"that most of the {part}s give"
     line = (
-        f"Interval: Student's, of the mean difference over the {comparison['num_parts']} {part}s. Right alone: answers, over all "
-        f"{part}s, that only one of the two gives right; p: how likely so uneven a division is by chance."
+        f"Interval: Student's, of the mean difference over the {comparison['num_parts']} {part}s, which share training clips or "
+        f"clips: read it as a lower bound of the spread. Right alone: right answers, {whose}, of only one of the two; p: how "
+        "likely so uneven a division is by chance, for this pair alone."
     )
     return f"{table}\n\n{escape_markdown(line)}"
 

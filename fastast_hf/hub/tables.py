@@ -100,6 +100,21 @@ def search_line(results: Mapping[str, Any]) -> str:
     return f"Search: {escape_markdown('; '.join(conditions))}."
 
 
+def runs_line(results: Mapping[str, Any]) -> str:
+    """Say on which machines and with which versions the runs were made that a comparison or questions stand on.
+
+    Args:
+        results: Checked results.
+
+    Returns:
+        One line of Markdown.
+    """
+    environment = results["environment"]
+    machines = results.get("machines") or [str(environment["hardware"].get("cpu"))]
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
+    return f"Runs: {escape_markdown('; '.join([' and '.join(machines), versions, results['date']]))}."
+
+
 def _machine(results: Mapping[str, Any]) -> list[str]:
     """Say where and when: processor, versions, date."""
     hardware = results["environment"]["hardware"]
@@ -139,7 +154,7 @@ def results_block(results: Mapping[str, Any], *, only_what_pays: bool = False) -
         "speed": lambda: _of_speed(results, only_what_pays=only_what_pays),
         "tuning": lambda: [tuning_table(results), layers_line(results), search_line(results)],
         "comparison": lambda: _of_comparison(results),
-        "questions": lambda: [question_tables(results)],
+        "questions": lambda: [question_tables(results), runs_line(results)],
     }[kind_of(results)]
     return "\n\n".join([*filter(None, write()), code_block(results["command"], "bash")])
 
@@ -157,7 +172,7 @@ def _of_speed(results: Mapping[str, Any], *, only_what_pays: bool) -> list[str]:
 def _of_comparison(results: Mapping[str, Any]) -> list[str]:
     """Write the paragraphs of a comparison."""
     speed = [conditions_line(results["speed"])] if "speed" in results else []
-    return [comparison_table(results), pairs_table(results), *speed]
+    return [comparison_table(results), pairs_table(results), runs_line(results), *speed]
 
 
 def render_results(text: str, results_dir: Path | str) -> str:

@@ -46,6 +46,8 @@ def carry_out(run: Run, data: Path) -> None:
 
 def _train_and_answer(run: Training, data: Path) -> None:
     """Train a model and let it answer at each ratio."""
+    if not run.is_tuned:
+        raise ValueError(f"`only` must name the tuning runs first, got {run.name}, whose settings are not chosen yet.")
     if run.teacher is not None:
         _ensure_trained(run.teacher, data)
     _train(run, data)

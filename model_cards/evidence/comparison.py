@@ -129,12 +129,21 @@ def _pairs(set_name: str, complete: Sequence[TableRow], rows: Sequence[dict[str,
 
 
 def _right(set_name: str, row: TableRow) -> list[bool]:
-    """Tell of each clip whether it was answered rightly: of all folds, or by most of the models of one division."""
+    """Tell of each clip, in the order of their names, whether it was answered rightly.
+
+    Folds follow each other; of several models of one division it is whether most of them were right.
+    """
     by_part = []
     for part in SETS[set_name].parts:
-        references = read_run(f"{set_name}-{part}-{row.run}")["answers"]["references"]
-        predictions = _answers(set_name, part, row)["predictions"]
-        by_part.append([given == right for given, right in zip(predictions, references, strict=True)])
+        answers = read_run(f"{set_name}-{part}-{row.run}")["answers"]
+        predictions = at_ratio(answers, row.ratio)["predictions"]
+        right = {
+            clip: given == wanted
+            for clip, given, wanted in zip(answers["clips"], predictions, answers["references"], strict=True)
+        }
+        if right.keys() != set(read_run(f"{set_name}-{part}-ast")["answers"]["clips"]):
+            raise ValueError(f"`clips` must be those of AST in {set_name}-{part}-{row.run}, got others. Run it again.")
+        by_part.append([right[clip] for clip in sorted(right)])
     if PART[set_name] == "fold":
         return [right for part in by_part for right in part]
     return [2 * sum(of_a_clip) > len(by_part) for of_a_clip in zip(*by_part, strict=True)]

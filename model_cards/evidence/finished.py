@@ -36,10 +36,12 @@ def speed_rows(name: str) -> dict[str | None, dict[str, Any]]:
 def provenance(set_name: str, *, kind: str) -> dict[str, Any]:
     """Say how the runs of a set came about."""
     runs = [read_json(path) for path in sorted(places.RESULTS.glob(f"{set_name}-*.json"))]
+    hardware = [run["environment"]["hardware"] for run in runs]
     return {
         "schema": SCHEMA,
         "kind": kind,
         "command": f"python -m model_cards.evidence --only {set_name}",
         "date": max(run["date"] for run in runs),
         "environment": runs[-1]["environment"],
+        "machines": sorted({f"{parts['cpu']} ({parts.get('cpu_capability')})" for parts in hardware}),
     }

@@ -27,7 +27,8 @@ def on_labels(*rates: str) -> dict[str, Options]:
 def taught(*settings: tuple[str, str, str]) -> dict[str, Options]:
     """Give candidates for rows with a teacher: learning rate, weight and temperature."""
     names = ("learning_rate", "distillation_weight", "distillation_temperature")
-    return {f"lr{values[0]}-weight{values[1]}": dict(zip(names, values, strict=True)) for values in settings}
+    labels = [f"lr{rate}-weight{weight}" for rate, weight, _ in settings]
+    return dict(zip(labels, (dict(zip(names, values, strict=True)) for values in settings), strict=True))
 
 
 class SoundSet(NamedTuple):
@@ -148,12 +149,14 @@ class Training(NamedTuple):
         options: what examples/distill.py is told.
         division: the part of a data set that has to be made for it, where it is none of the set's own.
         teacher: the training whose model teaches it, where that is none of the CNN.
+        is_tuned: whether all candidates for its settings were measured, or it is one of them.
     """
 
     name: str
     options: Options
     division: str | None = None
     teacher: "Training | None" = None
+    is_tuned: bool = True
 
 
 class Search(NamedTuple):
@@ -242,13 +245,14 @@ def search_runs(start: Options) -> Iterator[Run]:
     for folds in UNSEEN_FOLDS:
         division = f"esc10-without-folds{folds}"
         options = start | data_of(division) | row_options("esc10", "ast") | chosen("esc10", "ast")
-        ast = Training(f"{division}-ast", options, division)
+        ast = Training(f"{division}-ast", options, division, is_tuned=is_tuned("esc10", "ast"))
         yield ast
         yield Ideas(f"ideas-esc10-folds{folds}", ast, {fold: f"esc10-fold{fold}" for fold in folds})
         for searched, judge in (folds, folds[::-1]):
             divisions = f"esc10-fold{searched}", f"esc10-fold{judge}"
             for speedup in SEARCHED_SPEEDUPS:
                 told = {"data-dir": str(folder_of(divisions[0])), "check-dir": str(folder_of(divisions[1]))}
+                told["seconds"] = "36000"  # as many trials on a busy machine as on a quiet one
                 name = f"search-esc10-fold{searched}-{speedup}x"
                 yield Search(name, ast, told | {"speedup": speedup}, divisions)
 
@@ -262,21 +266,26 @@ def part_runs(set_name: str, part: str, rows: Sequence[str], told: Options, teac
     """Give the runs of some rows on one part, with the settings chosen for each."""
     for row in rows:
         name = f"{set_name}-{part}-{row}"
-        yield Training(name, told | row_options(set_name, row) | teacher.of(name, row) | chosen(set_name, row))
+        options = told | row_options(set_name, row) | teacher.of(name, row) | chosen(set_name, row)
+        yield Training(name, options, is_tuned=is_tuned(set_name, row))
 
 
 def ablation_runs(told: Options, released_teacher: Path) -> Iterator[Run]:
     """Give one run for each thing that the method could do without."""
     teacher, row = CNNTeacher(released_teacher), "fastast-cmkd"
     base = told | at_stride16("esc10", row) | chosen("esc10", row)
-    ast = Training("esc10-fold1-ast-stride16", told | row_options("esc10", "ast-stride16") | chosen("esc10", "ast"))
+    ast = Training(
+        "esc10-fold1-ast-stride16",
+        told | row_options("esc10", "ast-stride16") | chosen("esc10", "ast"),
+        is_tuned=is_tuned("esc10", "ast"),
+    )
     for label, difference in ABLATIONS.items():
         name = f"esc10-ablation-{label}"
         if label == "self-distillation":
             knows_task = {"teacher_name_or_path": str(run_folder(ast.name)), "teacher_freeze_base_model": "False"}
-            yield Training(name, base | knows_task, teacher=ast)
+            yield Training(name, base | knows_task, teacher=ast, is_tuned=is_tuned("esc10", row))
         else:
-            yield Training(name, base | teacher.of(name, row) | difference)
+            yield Training(name, base | teacher.of(name, row) | difference, is_tuned=is_tuned("esc10", row))
 
 
 class CNNTeacher:
@@ -317,12 +326,20 @@ def candidates_of(set_name: str, row: str) -> dict[str, Options]:
 
 
 def chosen(set_name: str, row: str) -> Options:
-    """Give the candidate with the best accuracy, then mAP, on the tuning part; the first where none was measured yet."""
+    """Give the candidate with the best accuracy, then mAP, on the tuning part; the first where one was not measured yet."""
 
     def score(label: str) -> tuple[float, float]:
-        file = result_file(f"{set_name}-tuning-{TUNED_AS.get(row, row)}-{label}")
-        metrics = read_json(file)["models"]["fastast"]["metrics"] if file.exists() else {}
-        return metrics.get("accuracy", 0.0), metrics.get("map", 0.0)
+        metrics = read_json(result_file(f"{tuned}-{label}"))["models"]["fastast"]["metrics"]
+        return metrics["accuracy"], metrics["map"]
 
+    tuned = f"{set_name}-tuning-{TUNED_AS.get(row, row)}"
     candidates = candidates_of(set_name, row)
+    if not is_tuned(set_name, row):
+        return next(iter(candidates.values()))
     return candidates[max(candidates, key=score)]  # the first of equals
+
+
+def is_tuned(set_name: str, row: str) -> bool:
+    """Tell whether all candidates of a row were measured."""
+    tuned = f"{set_name}-tuning-{TUNED_AS.get(row, row)}"
+    return all(result_file(f"{tuned}-{label}").exists() for label in candidates_of(set_name, row))

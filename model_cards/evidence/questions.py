@@ -105,7 +105,7 @@ def compare_schedules() -> dict[str, Any] | None:
     """Compare schedules that were searched with the better of the two constants, on folds that the search did not see."""
     divergences: list[dict[str, Any]] = []
     shares: list[dict[str, Any]] = []
-    minutes = [0.0]
+    minutes: list[float] = []
     for searched, judge in (pair for folds in UNSEEN_FOLDS for pair in (folds, folds[::-1])):
         files = [places.result_file(f"search-esc10-fold{searched}-{speedup}x") for speedup in SEARCHED_SPEEDUPS]
         if not all(file.exists() for file in files):
@@ -127,8 +127,12 @@ def compare_schedules() -> dict[str, Any] | None:
     if not shares:
         return None
     columns = [f"{speedup}x" for speedup in SEARCHED_SPEEDUPS]
-    on = "ESC-10, AST at stride 10 that saw neither fold; 80 clips search, 80 judge."
-    longest = f"{on} The longest search took {max(minutes):.1f} minutes."
+    clips = found[2.0]["tuning"]
+    on = (
+        f"ESC-10, AST at stride 10 that saw neither fold; {clips['num_clips_searched']} clips search, "
+        f"{clips['num_clips_checked']} judge, {clips['trials']} schedules were tried."
+    )
+    longest = f"{on} The shortest search took {min(minutes):.1f} minutes, the longest {max(minutes):.1f}."
     return {
         **provenance("search-esc10", kind="questions"),
         "questions": [
@@ -141,9 +145,9 @@ def compare_schedules() -> dict[str, Any] | None:
 def compare_ideas() -> dict[str, Any] | None:
     """Tell how other ways to choose what merges move the answers, over all folds that a model has not seen."""
     files = [places.result_file(f"ideas-esc10-folds{folds}") for folds in UNSEEN_FOLDS]
-    folds = [found for file in files if file.exists() for found in read_json(file)["folds"].values()]
-    if not folds:
+    if not all(file.exists() for file in files):
         return None
+    folds = [found for file in files for found in read_json(file)["folds"].values()]
     keys = next(iter(folds[0]))
     savings = range(len(SEARCHED_SPEEDUPS))
     divergences = [

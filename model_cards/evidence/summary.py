@@ -1,6 +1,6 @@
 """What the runs say together: the results files that the pages are rendered from.
 
-A row appears when all of its folds or seeds are done, a question when all of its runs are.
+A row appears when all of its folds or seeds are done, a question when all of its runs are, and the searches pair by pair.
 """
 
 from fastast_hf.experiment.files import write_json

@@ -71,7 +71,7 @@ def test_the_runs_of_a_part_take_over_the_teacher_that_its_first_run_has_trained
     assert named["esc10-fold3-ast-cmkd"]["teacher_name_or_path"].endswith("efficientat_mn04_as")
 
 
-def test_the_best_candidate_is_chosen_by_accuracy_then_map_then_order(results):
+def test_the_best_candidate_is_chosen_by_accuracy_then_map_then_order(results, tmp_path):
     def measure(label, accuracy, mean_average_precision):
         metrics = {"accuracy": accuracy, "map": mean_average_precision}
         write_json(results / f"esc10-tuning-ast-{label}.json", {"models": {"fastast": {"metrics": metrics}}})
@@ -79,8 +79,15 @@ def test_the_best_candidate_is_chosen_by_accuracy_then_map_then_order(results):
     def rate(row="ast"):
         return module.chosen("esc10", row)["learning_rate"]
 
-    assert rate() == "3e-4"
+    def is_tuned():
+        runs = plan(tmp_path / "data", tmp_path / "models")
+        return next(run.is_tuned for run in runs if run.name == "esc10-fold1-ast")
+
+    for label in ("lr6e-4", "lr5e-5", "lr1e-4"):
+        measure(label, 0.8, 0.99)
+    assert (rate(), is_tuned()) == ("3e-4", False)
     measure("lr3e-4", 0.9, 0.95)
+    assert (rate(), is_tuned()) == ("3e-4", True)
     measure("lr1e-4", 0.9, 0.95)
     assert rate() == "3e-4"
     measure("lr6e-4", 0.9, 0.96)

@@ -85,6 +85,8 @@ def test_the_card_states_licences_speed_on_a_quiet_machine_and_all_folds(run, da
     assert "shows no spread" not in card.text
     assert load_results(folder / "results.json")["data"]["license"] == "cc-by-3.0"
     assert read_json(folder / "config.json")["merge_ratio"] == 0.25
+    assert "Training |" not in card.text.split("## Training")[0]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_rounding_that_changes_an_answer_is_refused(run, data, tmp_path, monkeypatch):
@@ -94,5 +96,9 @@ def test_rounding_that_changes_an_answer_is_refused(run, data, tmp_path, monkeyp
 
     real = publish.save_file
     monkeypatch.setattr(publish, "save_file", worse)
+    before = tmp_path / "cards" / "fastast-tiny-esc10"
+    before.mkdir(parents=True)
+    (before / "model.safetensors").write_text("the older model")
     with pytest.raises(ValueError, match=r"`model\.safetensors` must answer in float16 as in float32, got other"):
         publish.publish("esc10", data, tmp_path / "cards")
+    assert (before / "model.safetensors").read_text() == "the older model"

@@ -17,21 +17,23 @@ CLIPS = 20
 PROVENANCE = {name: EXAMPLE[name] for name in ("schema", "date", "environment")}
 
 
-def answers(part, wrong):
-    """Answers of which so many are wrong at each ratio."""
+def answers(part, wrong, *, backwards=False):
+    """Answers of which so many are wrong at each ratio, to clips in the order of their names or the other way round."""
+    order = -1 if backwards else 1
     rows = [
         {
             "merge_ratio": ratio,
-            "predictions": [1] * wrong + [0] * (CLIPS - wrong),
+            "predictions": ([1] * wrong + [0] * (CLIPS - wrong))[::order],
             "metrics": {"accuracy": 1 - wrong / CLIPS, "map": 0.9},
             "agreement": {"mean_kl": ratio / 10, "top_answer": 1.0},
         }
         for ratio in RATIOS
     ]
-    return {"clips": [f"{part}-{number}" for number in range(CLIPS)], "references": [0] * CLIPS, "rows": rows}
+    clips = [f"{part}-{number:02}" for number in range(CLIPS)][::order]
+    return {"clips": clips, "references": [0] * CLIPS, "rows": rows}
 
 
-def write_run(name, wrong, *, part="fold", teacher=0.95):
+def write_run(name, wrong, *, part="fold", teacher=0.95, backwards=False):
     kinds = (AS_IT_IS, SWITCHED, UNPROTECTED)
     metrics = {"accuracy": 1 - wrong / CLIPS, "map": 0.9}
     write_json(
@@ -40,14 +42,14 @@ def write_run(name, wrong, *, part="fold", teacher=0.95):
             **PROVENANCE,
             "data": {"num_eval": CLIPS},
             "models": {"fastast": {"metrics": metrics}, "teacher": {"metrics": {"accuracy": teacher, "map": 0.99}}},
-            **{kind: answers(part, wrong) for kind in kinds},
+            **{kind: answers(part, wrong, backwards=backwards) for kind in kinds},
         },
     )
 
 
-def write_row(set_name, row, wrong_in_each_part):
+def write_row(set_name, row, wrong_in_each_part, **options):
     for part, wrong in zip(SETS[set_name].parts, wrong_in_each_part, strict=True):
-        write_run(f"{set_name}-{part}-{row}", wrong, part=part if set_name == "esc10" else "clip")
+        write_run(f"{set_name}-{part}-{row}", wrong, part=part if set_name == "esc10" else "clip", **options)
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +70,7 @@ def test_nothing_is_summed_up_before_the_baseline_is_done():
 
 def test_rows_stand_on_all_folds_and_are_compared_clip_by_clip():
     write_row("esc10", "ast", [3, 2, 2, 3, 2])
-    write_row("esc10", "fastast-cmkd", [1, 0, 1, 1, 0])
+    write_row("esc10", "fastast-cmkd", [1, 0, 1, 1, 0], backwards=True)
     write_run("esc10-fold1-fastast", 0)
     write_summaries()
     comparison = summary("esc10")["comparison"]
@@ -84,6 +86,16 @@ def test_rows_stand_on_all_folds_and_are_compared_clip_by_clip():
     assert 0 < pair["low"] < pair["mean"] < pair["high"]
     assert (pair["only_first"], pair["only_second"]) == (9, 0)
     assert "FastAST, ratio 0.4, CMKD against CNN teacher" in results_block(summary("esc10"))
+
+
+def test_clips_that_are_not_the_same_are_not_compared():
+    write_row("esc10", "ast", [0] * 5)
+    write_row("esc10", "fastast", [0] * 5)
+    write_run("esc10-fold3-fastast", 0, part="other")
+    with pytest.raises(
+        ValueError, match=r"`clips` must be those of AST in esc10-fold3-fastast, got others\. Run it again"
+    ):
+        write_summaries()
 
 
 def test_models_of_one_division_are_right_where_most_of_them_are():
@@ -145,13 +157,15 @@ def test_a_tuned_schedule_is_held_to_the_better_constant_at_its_work():
         ]
         if speedup == "4":
             del rows[2]
-        tuning = {"rows": rows, "chosen": "tuned", "seconds": 120.0}
+        counts = {"num_clips_searched": 80, "num_clips_checked": 40, "trials": 120}
+        tuning = {"rows": rows, "chosen": "tuned", "seconds": 120.0, **counts}
         places.result_file(f"search-esc10-fold1-{speedup}x").write_text(json.dumps({**PROVENANCE, "tuning": tuning}))
     write_summaries()
     divergences, shares = summary("esc10-schedules")["questions"]
     assert [row["values"] for row in divergences["rows"]] == [[0.4] * 3, [0.2, 0.2, None], [0.05] * 3]
     assert shares["rows"][0]["values"] == pytest.approx([0.75, 0.75, 0.875])
-    assert "took 2.0 minutes" in shares["data"]
+    assert "80 clips search, 40 judge, 120 schedules were tried." in shares["data"]
+    assert "the longest 2.0." in shares["data"]
 
 
 def test_ideas_are_averaged_over_all_unseen_folds():
