@@ -102,27 +102,25 @@ def listen(classifier: StreamClassifier, chunks: Iterator[np.ndarray], as_json: 
     """Show the windows as they are heard, then the summary."""
     console = Console()
     started = time.monotonic()
-    end = 0.0
     try:
         if as_json:
-            end = print_json(classifier, chunks)
+            print_json(classifier, chunks)
         elif console.is_terminal:
-            end = show_live(classifier, chunks, console)
+            show_live(classifier, chunks, console)
         else:
-            end = print_lines(classifier, chunks)
+            print_lines(classifier, chunks)
     except KeyboardInterrupt:
         pass
     (Console(stderr=True) if as_json else console).print(summary(classifier))
-    if classifier.num_dropped and end > 2 * (time.monotonic() - started) + 1:
+    if classifier.num_dropped and classifier.end > 2 * (time.monotonic() - started) + 1:
         print_note(
             "the sound came faster than it plays, so most of it was dropped. With ffmpeg, give -re before -i; or "
             "give --no-wait for all of it."
         )
 
 
-def print_json(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> float:
-    """Print a JSON object a line; give the end of the last window in seconds."""
-    end = 0.0
+def print_json(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> None:
+    """Print a JSON object a line."""
     for heard in classifier.listen(chunks):
         behind = classifier.behind
         line = {
@@ -136,25 +134,20 @@ def print_json(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> fl
             "behind": behind,
         }
         print(json.dumps(line), flush=True)
-        end = heard.end
-    return end
 
 
-def print_lines(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> float:
-    """Print a line a window; give the end of the last window in seconds."""
-    end = 0.0
+def print_lines(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> None:
+    """Print a line a window."""
     for heard in classifier.listen(chunks):
         if heard.num_dropped:
             print(f"dropped {heard.num_dropped} windows, {classifier.behind:.2f} s behind")
         labels = "  ".join(f"{printable(label)} {score:.2f}" for label, score in heard.labels)
         print(f"{heard.start:8.2f} - {heard.end:.2f} s  {ratio_name(heard.merge_ratio)}  {labels}", flush=True)
         classifier.shown(heard)
-        end = heard.end
-    return end
 
 
-def show_live(classifier: StreamClassifier, chunks: Iterator[np.ndarray], console: Console) -> float:
-    """Show the newest window and how the machine keeps up; give the end of the last window in seconds."""
+def show_live(classifier: StreamClassifier, chunks: Iterator[np.ndarray], console: Console) -> None:
+    """Show the newest window and how the machine keeps up."""
     display = Display(classifier)
     # Its own thread looks four times a second whether the labels are behind, also while the model computes.
     with Live(get_renderable=display.render, console=console, refresh_per_second=4) as live:
@@ -162,7 +155,6 @@ def show_live(classifier: StreamClassifier, chunks: Iterator[np.ndarray], consol
             display.heard = heard
             live.refresh()
             display.latency = classifier.shown(heard)
-    return 0.0 if display.heard is None else display.heard.end
 
 
 class Display:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -150,7 +151,8 @@ def archive_settings(
         weights.update(name.encode())
         weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return {
-        "model": model.config.name_or_path,
+        # A path would travel with the shards; the weights below say which model it is.
+        "model": Path(model.config.name_or_path or "").name,
         "merge_ratio": config.get("merge_ratio"),
         "tokens_merged_per_layer": config.get("tokens_merged_per_layer"),
         "dtype": str(model.dtype).removeprefix("torch."),

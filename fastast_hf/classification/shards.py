@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,13 @@ class Shards:
         table = table.replace_schema_metadata({_SETTINGS: json.dumps(self.settings)})
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(number)
-        aside = path.with_name(f"_{path.name}")  # of a process that was killed here, the next one writes over it
-        pq.write_table(table, aside)
-        aside.replace(path)
+        # What a process leaves that is killed here is called like no shard.
+        aside = path.with_name(f"_{path.name}.{socket.gethostname()}.{os.getpid()}")
+        try:
+            pq.write_table(table, aside)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
         self._finished[number] = len(self.files_of(number))
 
     def _is_whole(self, path: Path) -> bool:
@@ -114,6 +119,7 @@ class Shards:
             return False
         before = json.loads(metadata.get(_SETTINGS, b"{}"))
         differing = [name for name in self.settings | before if before.get(name) != self.settings.get(name)]
+        differing = [name for name in differing if name != "model"]  # a name, of which one model may have several
         if differing:
             name = differing[0]
             raise ValueError(

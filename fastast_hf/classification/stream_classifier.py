@@ -103,14 +103,16 @@ class StreamClassifier:
             rate,
         )
         self._can_drop = can_drop
-        self._queue = WindowQueue(max(1, int(patience / hop)), clock=clock)
+        self.end = 0.0
+        self._max_waiting = max(1, int(patience / hop + 1e-6))  # 0.3 / 0.1 is a little less than 3
+        self._queue = WindowQueue(self._max_waiting, clock=clock)
         self.statistics = {ratio: StreamStatistics(self._hop / rate) for ratio in merge_ratios}
         for ratio in merge_ratios:
             self._labels(np.zeros(self._window, dtype=np.float32), ratio)
 
     @property
     def num_dropped(self) -> int:
-        """Windows dropped so far, at all ratios."""
+        """Windows of this stream dropped so far, at all ratios."""
         return self._queue.num_dropped
 
     @property
@@ -132,6 +134,7 @@ class StreamClassifier:
             Exception: An error of `chunks`, after the windows before it.
         """
         ratios = list(self.statistics)
+        self._queue = WindowQueue(self._max_waiting, clock=self._clock)  # that of a stream before is closed
         num_dropped, before = 0, ratios[0]
         for number, window in enumerate(self._windows(chunks)):
             newly = self._queue.num_dropped - num_dropped
@@ -141,8 +144,8 @@ class StreamClassifier:
             started = self._clock()
             labels = self._labels(window.waveform, before)
             seconds = self._clock() - started
-            start, end = window.start / self._rate, (window.start + len(window.waveform)) / self._rate
-            yield Heard(start, end, labels, before, seconds, newly, window)
+            start, self.end = window.start / self._rate, (window.start + len(window.waveform)) / self._rate
+            yield Heard(start, self.end, labels, before, seconds, newly, window)
 
     def shown(self, heard: Heard) -> float:
         """Count a window as shown, now.

@@ -35,21 +35,25 @@ def card(
         str | None, typer.Option(metavar="NAME", show_default=False, help="The model's name on the Hub, user/name.")
     ] = None,
     license: Annotated[
-        str | None, typer.Option(show_default=False, help="The model's licence, as the Hub spells it.")
+        str | None, typer.Option(show_default="that of the card", help="The model's licence, as the Hub spells it.")
     ] = None,
 ) -> None:
     """Write a model's card, README.md, from the results of its run.
 
-    A card that is there is replaced.
+    A card that is there is replaced; without --license, the licence that it states
+    stays.
     """
-    from fastast_hf.hub.model_card import write_model_card
+    from fastast_hf.hub.model_card import license_of_card, write_model_card
     from fastast_hf.hub.results import load_results
 
+    file = results or folder / "results.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"`results` must be a file that a run left, got no {file}. Name one with --results.")
     path = write_model_card(
         folder,
-        load_results(results or folder / "results.json"),
+        load_results(file),
         repo_id=repo_id,
-        license=license,
+        license=license or license_of_card(folder),
         comparison=None if comparison is None else load_results(comparison),
     )
     print(printable(str(path)))

@@ -17,8 +17,8 @@ Examples:
       --max-length 512 --label dog --label rain
 
 The folder holds weights, code, features and a card: it runs where this
-package is not installed. An AST keeps its weights and its answers; a ViT or
-DeiT gets a classifier that has yet to be trained, see examples/distill.py.
+package is not installed. An AST keeps its weights, and without merging its
+answers; a ViT or DeiT gets a classifier that has yet to be trained, see examples/distill.py.
 """
 
 _IMAGES = "Start from a ViT or DeiT"

@@ -88,7 +88,7 @@ def tune(
     from fastast_hf.experiment.files import check_output_path, write_json
     from fastast_hf.hub.tuning_tables import chosen_row
     from fastast_hf.speed.contenders import Opened
-    from fastast_hf.speed.sounds import choose_sound_files, padded_spectrograms
+    from fastast_hf.speed.sounds import check_sounds_are_apart, choose_sound_files, padded_spectrograms
     from fastast_hf.speed.tuned_schedule import TuningSettings, check_settings, tune_schedule
 
     settings = TuningSettings(
@@ -100,6 +100,7 @@ def tune(
         check_output_path(results)
     folders = [data_dir] if check_dir is None else [data_dir, check_dir]
     paths = [choose_sound_files(folder, limit) for folder in folders]
+    check_sounds_are_apart(*paths)
     opened = Opened(Path(model).resolve().name, *load_classifier(model, device=device))
     clips, *others = (padded_spectrograms(chosen, opened.feature_extractor) for chosen in paths)
     found = tune_schedule(opened, clips, settings, clips_to_check=others[0] if others else None)

@@ -61,6 +61,9 @@ def convert_checkpoint(
     check_new_folder(output)
     if repo_id is not None and not is_repo_id(repo_id):
         raise ValueError(f"`push_to_hub` must be a name on the Hub, got {repo_id!r}. Write it as user/name.")
+    if private and repo_id is None:
+        raise ValueError("`private` must be given beside `push_to_hub`, got it alone. Name the repository.")
+    url = None if repo_id is None else _create_repository(repo_id, private=private)
     is_ast = PreTrainedConfig.get_config_dict(source, **download)[0].get("model_type") in AST_TYPES
     fields = arguments.embedding_fields() | arguments.merging_fields()
     model = _open_ast(source, labels, fields | download) if is_ast else _open_vision(source, labels, fields | download)
@@ -68,9 +71,17 @@ def convert_checkpoint(
     model.save_pretrained(output)
     feature_extractor.save_pretrained(output)
     write_converted_card(
-        output, source, model.config, has_new_head=not is_ast, repo_id=repo_id, license=license_of(source)
+        output,
+        source,
+        model.config,
+        has_new_head=not is_ast,
+        is_as_it_was=is_ast and not arguments.embedding_fields(),
+        repo_id=repo_id,
+        license=license_of(source),
     )
-    return Converted(output, model, not is_ast, None if repo_id is None else _push(output, repo_id, private=private))
+    if repo_id is not None:
+        _push(output, repo_id)
+    return Converted(output, model, not is_ast, url)
 
 
 def check_new_folder(folder: Path) -> None:
@@ -116,9 +127,15 @@ def _open_vision(source: str, labels: Sequence[str], options: dict[str, Any]) ->
     return ast_from_vision_transformer(source, id2label=names, label2id=ids, **options)
 
 
-def _push(folder: Path, repo_id: str, *, private: bool) -> str:
+def _create_repository(repo_id: str, *, private: bool) -> str:
+    """Make the repository before the work, so that a wrong name or token is known at once; give its address."""
+    return str(HfApi().create_repo(repo_id, private=private, exist_ok=True))
+
+
+def _push(folder: Path, repo_id: str) -> None:
     """Send a folder to the Hub as one commit."""
-    api = HfApi()
-    repository = api.create_repo(repo_id, private=private, exist_ok=True)
-    api.upload_folder(repo_id=repository.repo_id, folder_path=folder, commit_message="Upload a converted FastAST")
-    return str(repository)
+    try:
+        HfApi().upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload a converted FastAST")
+    except Exception as error:
+        error.add_note(f"Nothing is lost: the folder {folder} is complete. `hf upload {repo_id} {folder}` sends it.")
+        raise

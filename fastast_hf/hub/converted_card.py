@@ -40,7 +40,14 @@ answers stay.
 
 
 def write_converted_card(
-    folder: Path, source: str, config: FastASTConfig, *, has_new_head: bool, repo_id: str | None, license: str | None
+    folder: Path,
+    source: str,
+    config: FastASTConfig,
+    *,
+    has_new_head: bool,
+    is_as_it_was: bool,
+    repo_id: str | None,
+    license: str | None,
 ) -> Path:
     """Write the card into the folder of a converted model.
 
@@ -49,6 +56,7 @@ def write_converted_card(
         source: What was converted: a folder, or a name on the Hub.
         config: The model's.
         has_new_head: Whether its classifier has yet to learn anything.
+        is_as_it_was: Whether all weights are those of the source; if not, the position embeddings were fitted.
         repo_id: The model's name on the Hub. Without one the user fills in the address.
         license: That of the source as the Hub spells it, or None if it states none.
 
@@ -64,11 +72,12 @@ def write_converted_card(
         base_model=source if is_on_hub else None,
     )
     name = escape_markdown(source if is_on_hub else Path(source).name)
-    origin = (
-        f"The encoder of {name}, made an Audio Spectrogram Transformer. Its classifier is new and has yet to be trained."
-        if has_new_head
-        else f"The weights of {name}, unchanged."
-    )
+    if has_new_head:
+        origin = f"The encoder of {name}, made an Audio Spectrogram Transformer. Its classifier has yet to be trained."
+    elif is_as_it_was:
+        origin = f"The weights of {name}, unchanged."
+    else:
+        origin = f"The weights of {name}, its position embeddings fitted to {config.max_length:,} frames."
     path = folder / "README.md"
     text = _TEXT.format(
         metadata=metadata.to_yaml(),

@@ -9,7 +9,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table, without_machine_paths
 from fastast_hf.hub.repositories import is_license, is_repo_id
-from fastast_hf.hub.results import check_results
+from fastast_hf.hub.results import check_results, kind_of
 from fastast_hf.hub.tables import conditions_line, data_line, models_table, results_block
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
@@ -43,11 +43,14 @@ def write_model_card(
         The path of the card.
 
     Raises:
-        ValueError: If the results do not fit their schema, or if `repo_id` or `license` is no name on the Hub.
+        ValueError: If the results do not fit their schema or are of another kind, or if `repo_id` or `license` is no name on
+            the Hub.
     """
     check_results(results)
+    _check_kind("results", results, "run")
     if comparison is not None:
         check_results(comparison)
+        _check_kind("comparison", comparison, "comparison")
     if repo_id is not None:
         _check_repo_id(repo_id)
     if license is not None:
@@ -63,6 +66,20 @@ def write_model_card(
     path = directory / "README.md"
     card.save(path)
     return path
+
+
+def license_of_card(directory: Path | str) -> str | None:
+    """Read the licence that the card in a folder states.
+
+    Args:
+        directory: The model's folder.
+
+    Returns:
+        The licence as the Hub spells it; None without a card, or where it states none.
+    """
+    path = Path(directory) / "README.md"
+    stated = ModelCard.load(path).data.license if path.is_file() else None
+    return stated if is_license(stated) else None
 
 
 def model_card_data(results: Mapping[str, Any], *, model_name: str, license: str | None = None) -> ModelCardData:
@@ -197,6 +214,14 @@ def _license_lines(results: Mapping[str, Any], license: str | None) -> str:
         f"{escape_markdown(terms) if terms else 'not recorded; look it up before you pass the model on'}"
         for part, source, terms in parts
     )
+
+
+def _check_kind(name: str, results: Mapping[str, Any], kind: str) -> None:
+    if kind_of(results) != kind:
+        raise ValueError(
+            f'`{name}` must be results of kind "{kind}", got "{kind_of(results)}". Give another file; fastast_hf.hub.results '
+            "describes the kinds."
+        )
 
 
 def _check_repo_id(repo_id: str) -> None:

@@ -1,5 +1,6 @@
 """Small tables, each with its question: numbers of one kind in rows and columns."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -66,4 +67,4 @@ def check_questions(questions: Sequence[Any]) -> None:
 
 
 def _is_number_or_none(value: object) -> bool:
-    return value is None or (isinstance(value, Real) and not isinstance(value, bool))
+    return value is None or (isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value))

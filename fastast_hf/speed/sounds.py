@@ -34,6 +34,24 @@ def choose_sound_files(folder: Path, limit: int) -> list[Path]:
     return [paths[index * len(paths) // count] for index in range(count)]
 
 
+def check_sounds_are_apart(searched: Sequence[Path], judging: Sequence[Path] = ()) -> None:
+    """Refuse sounds that would judge what was found on them.
+
+    Args:
+        searched: Sound files of a search.
+        judging: Those that judge it.
+
+    Raises:
+        ValueError: If a file is among both, under whatever name.
+    """
+    common = {path.resolve() for path in searched} & {path.resolve() for path in judging}
+    if common:
+        raise ValueError(
+            f"`check_dir` must hold other sounds than `data_dir`, got {len(common)} that are in both, such as "
+            f"{min(common).name}. Name a folder of sounds that the search does not see."
+        )
+
+
 def check_sound_files(paths: Sequence[Path]) -> None:
     """Decode sounds once, to find what is broken before anything is measured.
 

@@ -57,13 +57,14 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
     axes.set_ylabel("accuracy, %")
     axes.set_title(f"{comparison['data']}, {_over(comparison)}", loc="left", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize="small")
+    if rows:
+        axes.legend(frameon=False, fontsize="small")
     return figure
 
 
 def _draw_one_set_of_weights(axes: Axes, rows: list[Any]) -> None:
     """Draw the baseline's weights as they are run with more and more merging."""
-    points = sorted((row["speed_up"], 100 * mean(row["accuracy"])) for row in rows)
+    points = [(row["speed_up"], 100 * mean(row["accuracy"])) for row in rows]  # in the order of their ratios
     if points:
         axes.plot(
             *zip(*points, strict=True), color=_LINE_COLOR, marker="o", markersize=6,

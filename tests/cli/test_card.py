@@ -4,7 +4,7 @@ import json
 
 from huggingface_hub import ModelCard
 
-from tests.hub.results_example import comparison_example, example
+from tests.hub.results_example import comparison_example, example, speed_example
 
 
 def test_a_card_is_rendered_again_from_the_results_beside_the_model(fastast, tmp_path):
@@ -31,4 +31,23 @@ def test_results_and_a_comparison_may_lie_elsewhere(fastast, tmp_path):
 def test_a_folder_without_results_is_told(fastast, tmp_path):
     result = fastast("card", tmp_path)
     assert result.exit_code == 1
-    assert "No such file or directory" in result.stderr and "results.json" in result.stderr
+    assert "`results` must be a file that a run left, got no" in result.stderr.replace("\n", " ")
+
+
+def test_the_licence_of_the_card_before_stays(fastast, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(example()))
+    assert fastast("card", tmp_path, "--license", "mit").exit_code == 0
+    assert fastast("card", tmp_path).exit_code == 0
+    assert ModelCard.load(tmp_path / "README.md").data.license == "mit"
+
+
+def test_results_of_another_kind_are_told(fastast, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(example()))
+    (tmp_path / "speed.json").write_text(json.dumps(speed_example()))
+    for options, message in (
+        (("--comparison", tmp_path / "speed.json"), '`comparison` must be results of kind "comparison", got "speed"'),
+        (("--results", tmp_path / "speed.json"), '`results` must be results of kind "run", got "speed"'),
+    ):
+        result = fastast("card", tmp_path, *options)
+        assert result.exit_code == 1
+        assert message in result.stderr.replace("\n", " ")

@@ -69,10 +69,18 @@ def test_an_ast_becomes_a_fastast_folder_of_its_own(fastast, ast_folder, sounds,
 def test_the_sounds_of_another_folder_judge(fastast, mine, sounds, tmp_path):
     others = tmp_path / "others"
     others.mkdir()
-    shutil.copy(sounds / "0.wav", others)
+    shutil.copy(sounds / "0.wav", others / "copy.wav")
     result = fastast("tune", mine, "--data-dir", sounds, "--check-dir", others, "--speedup", 1.2, *FEW, "--json")
     tuning = json.loads(result.stdout)["tuning"]
     assert (tuning["num_clips_searched"], tuning["num_clips_checked"]) == (7, 1)
+
+
+def test_sounds_that_would_judge_themselves_are_refused(fastast, mine, sounds, tmp_path):
+    (tmp_path / "link.wav").symlink_to(sounds / "3.wav")
+    result = fastast("tune", mine, "--data-dir", sounds, "--check-dir", tmp_path, "--speedup", 1.2, *FEW)
+    assert result.exit_code == 1
+    message = "`check_dir` must hold other sounds than `data_dir`, got 1 that are in both, such as 3.wav."
+    assert message in result.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.experiment.arguments import ModelArguments
 from fastast_hf.experiment.converting import convert_checkpoint
 from tests.conftest import TINY, tiny_ast, tiny_config, tiny_input
+from tests.loopback_hub import Fault
 from tests.loopback_routes import TOKEN
 from tests.without_package import assert_complete
 
@@ -71,7 +72,7 @@ def test_a_vit_gets_a_new_head_for_the_labels(vit_folder, tmp_path):
     assert (config.id2label, config.max_length) == ({0: "dog", 1: "rain", 2: "saw"}, 96)
     assert FastASTFeatureExtractor.from_pretrained(made.folder).max_length == 96
     text = ModelCard.load(made.folder / "README.md").text
-    assert "The encoder of vit, made an Audio Spectrogram Transformer. Its classifier is new" in text
+    assert "The encoder of vit, made an Audio Spectrogram Transformer. Its classifier has yet to be trained." in text
     assert "This one merges nothing: set `merge_ratio`" in text
 
 
@@ -86,11 +87,33 @@ def test_the_folder_goes_to_the_hub_in_one_commit(ast_folder, tmp_path, hub, mon
     assert '"you/fast", revision="<commit>"' in commit.text("README.md")
 
 
-def test_a_hub_that_refuses_leaves_the_folder(ast_folder, tmp_path, hub, monkeypatch):
+def test_a_hub_that_refuses_is_met_before_the_work(ast_folder, tmp_path, hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(HfHubHTTPError, match="Invalid credentials"):
         convert_checkpoint(arguments(ast_folder), tmp_path / "fast", repo_id="you/fast")
+    assert not (tmp_path / "fast").exists(), "the same command can be run again"
+
+
+def test_a_push_that_fails_leaves_the_folder_and_says_how_to_send_it(ast_folder, tmp_path, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.faults.append(Fault("POST", "/commit/", status=403))
+    with pytest.raises(HfHubHTTPError) as caught:
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast", repo_id="you/fast")
+    assert caught.value.__notes__ == [
+        f"Nothing is lost: the folder {tmp_path / 'fast'} is complete. `hf upload you/fast {tmp_path / 'fast'}` sends it."
+    ]
     assert_complete(tmp_path / "fast")
+
+
+def test_a_length_of_its_own_is_told_in_the_card(ast_folder, tmp_path):
+    convert_checkpoint(arguments(ast_folder, max_length=80), tmp_path / "fast")
+    text = ModelCard.load(tmp_path / "fast" / "README.md").text
+    assert "The weights of ast, its position embeddings fitted to 80 frames." in text
+
+
+def test_privacy_belongs_to_a_repository(ast_folder, tmp_path):
+    with pytest.raises(ValueError, match=r"`private` must be given beside `push_to_hub`, got it alone"):
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast", private=True)
 
 
 def test_labels_belong_to_a_new_head_alone(ast_folder, vit_folder, tmp_path):
