@@ -46,6 +46,7 @@ comparison     data, part ("fold" or "seed"), num_parts, num_clips (of all folds
                in accuracy, with its 95 % interval over the parts), and if answers were kept only_first, only_second, p_value
                (McNemar)
 speed          benchmark and environment of the speed measurement
+machines       if they are known: the processors of the runs, as text
 ```
 A file of small tables, one for each question that was asked, has `"kind": "questions"` and
 
