@@ -40,8 +40,8 @@ def card(
 ) -> None:
     """Write a model's card, README.md, from the results of its run.
 
-    A card that is there is replaced; without --license, the licence that it states
-    stays.
+    A card that is there is replaced; without --license, the licence that it
+    states stays.
     """
     from fastast_hf.hub.model_card import license_of_card, write_model_card
     from fastast_hf.hub.results import load_results

@@ -18,7 +18,8 @@ Examples:
 
 The folder holds weights, code, features and a card: it runs where this
 package is not installed. An AST keeps its weights, and without merging its
-answers; a ViT or DeiT gets a classifier that has yet to be trained, see examples/distill.py.
+answers; a ViT or DeiT gets a classifier that has yet to be trained, see
+examples/distill.py.
 """
 
 _IMAGES = "Start from a ViT or DeiT"
@@ -65,7 +66,7 @@ def convert(
     private: Annotated[bool, typer.Option("--private", help="Make the repository a private one.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Make a FastAST of an AST, a ViT or a DeiT, as a folder that is ready for the Hub."""
+    """Make a FastAST of an AST, a ViT or a DeiT: a folder ready for the Hub."""
     from fastast_hf.classification.loading import late_bars
     from fastast_hf.experiment.arguments import ModelArguments
     from fastast_hf.experiment.converting import convert_checkpoint
