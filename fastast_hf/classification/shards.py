@@ -102,13 +102,18 @@ class Shards:
         table = table.replace_schema_metadata({_SETTINGS: json.dumps(self.settings)})
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(number)
-        # What a process leaves that is killed here is called like no shard.
+        # What a process leaves that is killed here is called like no shard, and goes when the shard is there.
         aside = path.with_name(f"_{path.name}.{socket.gethostname()}.{os.getpid()}")
         try:
             pq.write_table(table, aside)
             aside.replace(path)
+        except FileNotFoundError:  # another start was here first, and took it for such a left-over
+            if not path.exists():
+                raise
         finally:
             aside.unlink(missing_ok=True)
+        for left_over in self.folder.glob(f"_{path.name}.*"):
+            left_over.unlink(missing_ok=True)
         self._finished[number] = len(self.files_of(number))
 
     def _is_whole(self, path: Path) -> bool:
