@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from comparison import MAX_MEGABYTES, MAX_MINUTES, REPEATS, Comparison, Side
 
 from fastast_hf.hub.markdown import escape_markdown, markdown_table
+from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 
 TITLE = "FastAST: one sound, the same weights, fewer tokens"
 
@@ -95,7 +96,7 @@ def figures(name: str, side: Side) -> str:
     Returns:
         Markdown.
     """
-    before, behind = side.trace.tokens[0] - 2, side.trace.tokens[-1] - 2
+    before, behind = side.trace.tokens[0] - NUM_SPECIAL_TOKENS, side.trace.tokens[-1] - NUM_SPECIAL_TOKENS
     tokens = f"{before} tokens, {behind} left at the end" if behind < before else f"{before} tokens in every layer"
     return f"## {name}\n\n**{side.milliseconds:.1f} ms** · {tokens}"
 
@@ -123,7 +124,7 @@ def token_table(comparison: Comparison) -> str:
     """
     layers = [str(layer) for layer in range(1, len(comparison.ast.trace.tokens))]
     sides = {"AST": comparison.ast, "FastAST": comparison.fastast}
-    rows = [[name, *(count - 2 for count in side.trace.tokens)] for name, side in sides.items()]
+    rows = [[name, *(count - NUM_SPECIAL_TOKENS for count in side.trace.tokens)] for name, side in sides.items()]
     return "### Tokens behind each layer\n\n" + markdown_table(["layer", "input", *layers], rows)
 
 

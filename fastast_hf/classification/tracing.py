@@ -8,6 +8,7 @@ import torch
 from fastast_hf.classification.results import LabelScore
 from fastast_hf.classification.scoring import best_labels, input_arguments, label_probabilities, model_inputs
 from fastast_hf.model import FastASTForAudioClassification
+from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 
 
 class Trace(NamedTuple):
@@ -61,7 +62,7 @@ def trace_waveform(
     log_mel = inputs["input_values"][0].float().cpu().numpy()
     config: Any = model.config
     grid = config.patch_grid_of(*log_mel.shape)
-    first = 2 + np.arange(grid[0] * grid[1])
+    first = NUM_SPECIAL_TOKENS + np.arange(grid[0] * grid[1])
     sources = np.stack([first, *(sources.cpu().numpy() for sources in found)])
     return Trace(
         log_mel,
@@ -70,6 +71,6 @@ def trace_waveform(
         config.patch_size,
         (config.frequency_stride, config.time_stride),
         sources,
-        tuple(2 + len(np.unique(row)) for row in sources),
+        tuple(NUM_SPECIAL_TOKENS + len(np.unique(row)) for row in sources),
         best_labels(probabilities, config.id2label, top_k)[0],
     )

@@ -11,6 +11,8 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
+from fastast_hf.cli.options import Device
+
 if TYPE_CHECKING:  # it comes with torch and transformers
     from fastast_hf.speed.contenders import Opened
 
@@ -112,9 +114,7 @@ def benchmark(
         float, typer.Option(min=0, help="Go on until the turns of a batch size took this long.")
     ] = 0.0,
     num_workers: Annotated[int, typer.Option(min=1, help="Threads that decode, from file to label.")] = 2,
-    device: Annotated[
-        str | None, typer.Option(show_default="a GPU if there is one", help="Where to compute, such as cpu or cuda.")
-    ] = None,
+    device: Device = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", show_default=False, help="File for the results, as JSON.")
     ] = None,

@@ -12,6 +12,7 @@ import typer
 
 from fastast_hf.cli.console import print_note, printable, progress_bar
 from fastast_hf.cli.formats import WRITERS, Format
+from fastast_hf.cli.options import ModelOrEmbedded
 
 if TYPE_CHECKING:  # it comes with torch and transformers
     from fastast_hf.classification import Classification
@@ -37,16 +38,7 @@ def classify(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE", show_default=False, help="Sound files, and folders of them.")
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            show_default="in a checkout of the project, its small model for ten kinds of sound",
-            help="FastAST or AST: folder or Hub name.",
-        ),
-    ] = None,
+    model: ModelOrEmbedded = None,
     window: Annotated[
         float | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fastast_hf.cli.console import print_note, printable, working
+from fastast_hf.cli.options import MergeRatio, Model
 
 if TYPE_CHECKING:  # they come with torch and transformers
     from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
@@ -37,19 +38,11 @@ Needs pip install 'fastast_hf\\[onnx]'.
 
 
 def export(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", show_default=False, help="FastAST or AST: folder or Hub name.")
-    ],
+    model: Model,
     output: Annotated[
         Path, typer.Argument(metavar="OUTPUT", show_default=False, help="File to write, such as out.onnx.")
     ],
-    merge_ratio: Annotated[
-        float | None,
-        typer.Option(
-            show_default="the model's own; 0 for an AST",
-            help="Share of its tokens that each layer merges away, 0 to 0.5.",
-        ),
-    ] = None,
+    merge_ratio: MergeRatio = None,
     tokens_merged_per_layer: Annotated[
         int | None, typer.Option(show_default=False, help="Tokens that each layer merges away, instead of a share.")
     ] = None,

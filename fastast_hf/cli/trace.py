@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fastast_hf.cli.console import printable
+from fastast_hf.cli.options import Device, MergeRatio, ModelOrEmbedded
 
 EPILOG = """
 Examples:
@@ -32,30 +33,13 @@ def trace(
             help="File for the picture, .png, .pdf or .svg.",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            show_default="in a checkout of the project, its small model for ten kinds of sound",
-            help="FastAST or AST: folder or Hub name.",
-        ),
-    ] = None,
-    merge_ratio: Annotated[
-        float | None,
-        typer.Option(
-            show_default="the model's own; 0 for an AST",
-            help="Share of its tokens that each layer merges away, 0 to 0.5.",
-        ),
-    ] = None,
+    model: ModelOrEmbedded = None,
+    merge_ratio: MergeRatio = None,
     layer: Annotated[
         list[int] | None,
         typer.Option(show_default="four of them", help="Layer to draw, from 1. Repeat it for more."),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(show_default="a GPU if there is one", help="Where to compute, such as cpu or cuda.")
-    ] = None,
+    device: Device = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print tokens, labels and the token of every patch as JSON.")
     ] = False,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from fastast_hf.cli.console import print_note, printable
+from fastast_hf.cli.options import Device, Model
 
 if TYPE_CHECKING:  # it comes with torch and transformers
     from fastast_hf.speed.contenders import Opened
@@ -28,9 +29,7 @@ the time that they save.
 
 
 def tune(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", show_default=False, help="FastAST or AST: folder or Hub name.")
-    ],
+    model: Model,
     data_dir: Annotated[Path, typer.Option(exists=True, show_default=False, help="Folder of sounds, without labels.")],
     speedup: Annotated[
         float | None, typer.Option(min=1, show_default=False, help="How many times less work it is to be.")
@@ -65,9 +64,7 @@ def tune(
     seconds: Annotated[float, typer.Option(min=0, help="Or fewer, if they take longer than this.")] = 540.0,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips of a forward pass.")] = 16,
     seed: Annotated[int, typer.Option(help="Of what is random in the search.")] = 0,
-    device: Annotated[
-        str | None, typer.Option(show_default="a GPU if there is one", help="Where to compute, such as cpu or cuda.")
-    ] = None,
+    device: Device = None,
     results: Annotated[Path | None, typer.Option(show_default=False, help="File for the results, as JSON.")] = None,
     plot: Annotated[
         Path | None, typer.Option(show_default=False, help="File for a picture of the schedules, .png, .pdf or .svg.")

@@ -41,7 +41,7 @@ A file of several models over several folds or seeds has `"kind": "comparison"` 
 ```
 comparison     data, part ("fold" or "seed"), num_parts, num_clips (of all folds, or of the one division), baseline (the name
                of a row); rows [...], each with name, training (what it learnt from), accuracy and map (lists, one a part,
-               0 to 1), and if they were measured speed_up and training_speed_up (against the baseline) and
+               0 to 1), if they are not its own weights (the name of the row that they are of), and if they were measured speed_up and training_speed_up (against the baseline) and
                training_peak_mib; pairs [...], each with first and second (names of rows), mean, low, high (of the difference
                in accuracy, with its 95 % interval over the parts), and if answers were kept only_first, only_second, p_value
                (McNemar)

@@ -13,7 +13,6 @@ from fastast_hf.visualization.pictures import save_picture
 # Of the palette of Okabe and Ito, told apart by all eyes, and by their marks in grey print.
 _LINE_COLOR = "#0072B2"
 _STYLES = (("#000000", "s"), ("#E69F00", "D"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "*"), ("#56B4E9", "P"))
-_SAME_WEIGHTS = "AST's weights"
 
 
 def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
@@ -45,7 +44,8 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
     rows = [row for row in comparison["rows"] if row.get("speed_up") is not None]
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.subplots()
-    _draw_one_set_of_weights(axes, [row for row in rows if _has_weights_of_the_baseline(row, comparison)])
+    of_baseline = [row for row in rows if _has_weights_of_the_baseline(row, comparison)]
+    _draw_one_set_of_weights(axes, of_baseline, comparison["baseline"])
     others = [row for row in rows if not _has_weights_of_the_baseline(row, comparison)]
     for index, row in enumerate(others):
         color, marker = _STYLES[index % len(_STYLES)]
@@ -62,18 +62,18 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _draw_one_set_of_weights(axes: Axes, rows: list[Any]) -> None:
+def _draw_one_set_of_weights(axes: Axes, rows: list[Any], name: str) -> None:
     """Draw the baseline's weights as they are run with more and more merging."""
     points = [(row["speed_up"], 100 * mean(row["accuracy"])) for row in rows]  # in the order of their ratios
     if points:
         axes.plot(
             *zip(*points, strict=True), color=_LINE_COLOR, marker="o", markersize=6,
-            label="AST's weights, as AST and merging off the shelf",
+            label=f"{name}'s weights, without merging and with more and more",
         )  # fmt: skip
 
 
 def _has_weights_of_the_baseline(row: Mapping[str, Any], comparison: Mapping[str, Any]) -> bool:
-    return row["name"] == comparison["baseline"] or _SAME_WEIGHTS in row["name"]
+    return row.get("weights", row["name"]) == comparison["baseline"]
 
 
 def _deviation(row: Mapping[str, Any]) -> float:

@@ -10,13 +10,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from fastast_hf.classification.tracing import Trace
+from fastast_hf.model.log_mel import HOP_SECONDS, LOWEST_HZ
+from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 from fastast_hf.visualization.pictures import save_picture
 
 _COLORS = "cividis"  # even in lightness, so that it prints in grey, and told apart by all eyes
 _BORDER_COLOR = "white"
 _BAR_COLOR = "#56B4E9"
-_HOP_SECONDS = 0.01
-_LOWEST_HZ = 20.0
 _TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000, 16000)
 _PANELS = 4
 
@@ -70,7 +70,7 @@ def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: 
     for axes, layer in zip(panels[1:-1], layers, strict=True):
         _draw_tokens(axes, trace, layer, limits)
         axes.sharex(panels[0])
-        left = f"{trace.tokens[layer] - 2} of {trace.tokens[0] - 2} patch tokens"
+        left = f"{trace.tokens[layer] - NUM_SPECIAL_TOKENS} of {trace.tokens[0] - NUM_SPECIAL_TOKENS} patch tokens"
         axes.set_title(f"behind layer {layer}: {left}", loc="left")
     panels[-2].set_xlabel("seconds")
     _draw_counts(panels[-1], trace)
@@ -86,7 +86,7 @@ def _draw_log_mel(axes: Axes, trace: Trace, limits: tuple[float, float]) -> None
     frames, mels = trace.log_mel.shape
     axes.imshow(
         trace.log_mel.T, origin="lower", aspect="auto", cmap=_COLORS, vmin=limits[0], vmax=limits[1],
-        extent=(0, frames * _HOP_SECONDS, 0, mels), interpolation="nearest",
+        extent=(0, frames * HOP_SECONDS, 0, mels), interpolation="nearest",
     )  # fmt: skip
     _label_frequencies(axes, trace)
 
@@ -100,7 +100,7 @@ def _draw_tokens(axes: Axes, trace: Trace, layer: int, limits: tuple[float, floa
     )  # fmt: skip
     axes.add_collection(LineCollection(_borders(tokens, trace), colors=_BORDER_COLOR, linewidths=0.7))
     frames, mels = trace.log_mel.shape
-    axes.set_xlim(0, frames * _HOP_SECONDS)
+    axes.set_xlim(0, frames * HOP_SECONDS)
     axes.set_ylim(0, mels)
     _label_frequencies(axes, trace)
 
@@ -119,7 +119,7 @@ def _extent(trace: Trace) -> tuple[float, float, float, float]:
     """Give the edges of the cells in seconds and mel bins: a cell is where a patch is nearest."""
     (frequency, time), (down, along) = trace.patch_grid, trace.strides
     left, bottom = (trace.patch_size - along) / 2, (trace.patch_size - down) / 2
-    return left * _HOP_SECONDS, (left + time * along) * _HOP_SECONDS, bottom, bottom + frequency * down
+    return left * HOP_SECONDS, (left + time * along) * HOP_SECONDS, bottom, bottom + frequency * down
 
 
 def _borders(tokens: np.ndarray, trace: Trace) -> list[list[tuple[float, float]]]:
@@ -142,7 +142,7 @@ def _label_frequencies(axes: Axes, trace: Trace) -> None:
     """Mark frequencies in hertz on an axis of mel bins."""
     mels, highest = trace.log_mel.shape[1], trace.sampling_rate / 2
     ticks = [frequency for frequency in _TICKS_HZ if frequency <= highest]
-    low, high = _mel(_LOWEST_HZ), _mel(highest)
+    low, high = _mel(LOWEST_HZ), _mel(highest)
     axes.set_yticks([mels * (_mel(tick) - low) / (high - low) for tick in ticks], [f"{tick:,}" for tick in ticks])
     axes.set_ylabel("Hz")
 
@@ -154,7 +154,7 @@ def _mel(frequency: float) -> float:
 
 def _draw_counts(axes: Axes, trace: Trace) -> None:
     """Draw the patch tokens before the first layer and behind each."""
-    counts = [count - 2 for count in trace.tokens]
+    counts = [count - NUM_SPECIAL_TOKENS for count in trace.tokens]
     places = range(len(counts))
     bars = axes.bar(places, counts, color=_BAR_COLOR, edgecolor="black", linewidth=0.8)
     axes.bar_label(bars, fontsize="small", padding=2)

@@ -19,7 +19,8 @@ from fastast_hf.speed.sounds import padded_spectrograms
 from model_cards.evidence.divisions import make_division
 from model_cards.evidence.ideas import compare_ideas
 from model_cards.evidence.places import ROOT, result_file, run_folder
-from model_cards.evidence.plan import RATIOS, SEARCHED_SPEEDUPS, Ideas, Options, Run, Search, Speed, Training
+from model_cards.evidence.plan import SEARCHED_SPEEDUPS, Ideas, Run, Search, Speed, Training
+from model_cards.evidence.sets import RATIOS, Options
 from model_cards.evidence.speed import measure
 
 UNPROTECTED = "fastast_hf.model.layers_fastast.NUM_SPECIAL_TOKENS"

@@ -7,7 +7,7 @@ from fastast_hf.evaluation import mcnemar, paired_interval
 from fastast_hf.experiment.files import read_json
 from model_cards.evidence import places
 from model_cards.evidence.finished import PART, TITLES, at_ratio, is_complete, provenance, read_run, speed_rows
-from model_cards.evidence.plan import RATIOS, SETS
+from model_cards.evidence.sets import RATIOS, SETS
 
 TEACHER = "CNN teacher"
 
@@ -45,6 +45,7 @@ def compare_rows(set_name: str) -> dict[str, Any] | None:
             {
                 "name": row.name,
                 "training": row.training,
+                "weights": next(other.name for other in complete if other.run == row.run),
                 "accuracy": [answer["metrics"]["accuracy"] for answer in answers],
                 "map": [answer["metrics"]["map"] for answer in answers],
                 "speed_up": speed.get(row.speed, {}).get("speed_up"),

@@ -21,7 +21,7 @@ from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassificat
 from fastast_hf.speed.sounds import padded_spectrograms
 from model_cards.evidence import places
 from model_cards.evidence.divisions import AUDIO
-from model_cards.evidence.plan import SETS
+from model_cards.evidence.sets import SETS
 
 START = {"base_model": "facebook/deit-tiny-patch16-224", "license": "apache-2.0"}
 TEACHER = {"base_model": "EfficientAT mn04_as", "license": "mit"}

@@ -8,7 +8,8 @@ from fastast_hf.experiment.files import read_json
 from fastast_hf.hub.tuning_tables import chosen_row
 from model_cards.evidence import places
 from model_cards.evidence.finished import PART, TITLES, at_ratio, is_complete, provenance, read_run
-from model_cards.evidence.plan import ABLATIONS, RATIOS, SEARCHED_SPEEDUPS, SETS, UNSEEN_FOLDS
+from model_cards.evidence.plan import SEARCHED_SPEEDUPS, UNSEEN_FOLDS
+from model_cards.evidence.sets import ABLATIONS, RATIOS, SETS
 
 AS_IT_IS, UNPROTECTED, SWITCHED = (
     "answers",

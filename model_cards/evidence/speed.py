@@ -24,7 +24,8 @@ from fastast_hf.evaluation import (
 from fastast_hf.hub.results import SCHEMA, provenance
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.speed.variants import as_stock_ast
-from model_cards.evidence.plan import RATIOS, RECIPE, SETS, Speed
+from model_cards.evidence.plan import Speed
+from model_cards.evidence.sets import RATIOS, RECIPE, SETS
 
 LABELS = 10
 REPEATS = 10

@@ -7,8 +7,8 @@ from fastast_hf.experiment.files import write_json
 from fastast_hf.hub.results import check_results
 from model_cards.evidence import places
 from model_cards.evidence.comparison import compare_rows
-from model_cards.evidence.plan import SETS
 from model_cards.evidence.questions import ask_about_merging, compare_ablations, compare_ideas, compare_schedules
+from model_cards.evidence.sets import SETS
 
 
 def write_summaries() -> None:

@@ -17,7 +17,7 @@ def test_rows_and_axes_are_named(tmp_path):
     for text in ("FastAST | CMKD", "CNN teacher", "times the clips/s of AST", "accuracy, %"):
         assert words.count(text) == 1
     assert "ESC-10, mean and standard deviation over 2 folds" in words
-    assert "AST's weights, as AST and merging off the shelf" in words
+    assert "AST's weights, without merging and with more and more" in words
 
 
 def test_the_weights_of_the_baseline_are_a_line_and_all_others_points():

@@ -2,6 +2,7 @@
 
 from fastast_hf.experiment.files import write_json
 from model_cards.evidence import plan as module
+from model_cards.evidence import sets
 from model_cards.evidence.plan import Search, Speed, Training, plan
 
 
@@ -12,19 +13,19 @@ def trainings(tmp_path):
 
 def test_every_row_has_the_same_parts_epochs_and_number_of_candidates(tmp_path):
     named = trainings(tmp_path)
-    for set_name, sounds in module.SETS.items():
-        for row, options in module.ROWS.items():
+    for set_name, sounds in sets.SETS.items():
+        for row, options in sets.ROWS.items():
             of_the_row = [name for name in named if name.startswith(f"{set_name}-tuning-{row}-lr")]
-            assert len(of_the_row) == (0 if row in module.TUNED_AS else {"esc10": 4, "speech": 3}[set_name])
+            assert len(of_the_row) == (0 if row in sets.TUNED_AS else {"esc10": 4, "speech": 3}[set_name])
             assert {named[name]["frequency_stride"] for name in of_the_row} <= {"16"}
             assert options["frequency_stride"] == ("16" if row == "ast-stride16" else "10")
-            is_part_of_the_set = row in [*module.FIRST_ROWS, *module.LAST_ROWS[set_name]]
+            is_part_of_the_set = row in [*sets.FIRST_ROWS, *sets.LAST_ROWS[set_name]]
             for part in sounds.parts if is_part_of_the_set else ():
                 run = named[f"{set_name}-{part}-{row}"]
                 epochs = "60" if row == "fastast-cmkd-long" else sounds.options["num_train_epochs"]
                 assert run["num_train_epochs"] == epochs
                 assert run["time_stride"] == options["time_stride"]
-    assert len(named) == 3 * (4 + 3) + 6 * 5 + 3 * 5 + len(module.ABLATIONS) + len(module.UNSEEN_FOLDS)
+    assert len(named) == 3 * (4 + 3) + 6 * 5 + 3 * 5 + len(sets.ABLATIONS) + len(module.UNSEEN_FOLDS)
 
 
 def test_only_rows_named_so_merge_or_are_taught(tmp_path):
@@ -36,21 +37,21 @@ def test_only_rows_named_so_merge_or_are_taught(tmp_path):
 
 def test_candidates_and_ablations_merge_as_suits_their_stride(tmp_path):
     named = trainings(tmp_path)
-    for set_name, sounds in module.SETS.items():
+    for set_name, sounds in sets.SETS.items():
         ratios = {
             options.get("merge_ratio") for name, options in named.items() if name.startswith(f"{set_name}-tuning")
         }
         assert ratios == {None, sounds.merge_ratio_stride16}
         part = next(iter(sounds.parts))
         assert named[f"{set_name}-{part}-fastast"]["merge_ratio"] == sounds.merge_ratio
-    assert named["esc10-ablation-base"]["merge_ratio"] == module.SETS["esc10"].merge_ratio_stride16
+    assert named["esc10-ablation-base"]["merge_ratio"] == sets.SETS["esc10"].merge_ratio_stride16
 
 
 def test_an_ablation_differs_from_its_base_in_what_it_is_named_for(tmp_path):
     named = trainings(tmp_path)
     base = named["esc10-ablation-base"]
     assert base["time_stride"] == "16" and base["eval_fold"] == "1"
-    for label, difference in module.ABLATIONS.items():
+    for label, difference in sets.ABLATIONS.items():
         if label != "self-distillation":
             assert named[f"esc10-ablation-{label}"] == base | difference
 
@@ -111,5 +112,5 @@ def test_schedules_are_searched_and_judged_on_folds_that_the_model_has_not_seen(
 def test_speed_is_measured_for_both_sets_in_training_too(tmp_path):
     runs = [run for run in plan(tmp_path / "data", tmp_path / "models") if isinstance(run, Speed)]
     assert {(run.set_name, run.training) for run in runs} == {
-        (set_name, training) for set_name in module.SETS for training in (False, True)
+        (set_name, training) for set_name in sets.SETS for training in (False, True)
     }

@@ -3,15 +3,15 @@
 import torch
 
 from fastast_hf.hub.results import check_results
-from model_cards.evidence import plan, speed
+from model_cards.evidence import plan, sets, speed
 
 
 def test_rows_are_measured_model_alone_and_in_training(monkeypatch):
-    short = plan.SETS["speech"]._replace(options={"max_length": "48"})
-    monkeypatch.setitem(plan.SETS, "speech", short)
+    short = sets.SETS["speech"]._replace(options={"max_length": "48"})
+    monkeypatch.setitem(sets.SETS, "speech", short)
     monkeypatch.setattr(speed, "REPEATS", 1)
     monkeypatch.setattr(speed, "RATIOS", (0.0, 0.2))
-    monkeypatch.setitem(plan.RECIPE, "per_device_train_batch_size", "2")
+    monkeypatch.setitem(sets.RECIPE, "per_device_train_batch_size", "2")
     alone = speed.measure(plan.Speed("speed-speech", "speech", training=False))
     check_results(alone)
     rows = {row["name"]: row for row in alone["benchmark"]["rows"]}

@@ -8,8 +8,9 @@ from fastast_hf.experiment.files import write_json
 from fastast_hf.hub.results import load_results
 from fastast_hf.hub.tables import results_block
 from model_cards.evidence import places
-from model_cards.evidence.plan import ABLATIONS, RATIOS, SEARCHED_SPEEDUPS, SETS
+from model_cards.evidence.plan import SEARCHED_SPEEDUPS
 from model_cards.evidence.questions import AS_IT_IS, SWITCHED, UNPROTECTED
+from model_cards.evidence.sets import ABLATIONS, RATIOS, SETS
 from model_cards.evidence.summary import write_summaries
 from tests.hub.results_example import EXAMPLE
 
@@ -123,6 +124,7 @@ def test_speeds_are_joined_by_name():
     assert rows["AST"]["training_peak_mib"] == 1393.0
     merging = rows["FastAST, ratio 0.25, AST's weights"]
     assert (merging["speed_up"], merging["training_speed_up"]) == (3.5, None)
+    assert {row["weights"] for row in rows.values()} == {"AST"}
 
 
 def test_questions_are_answered_at_every_ratio():
