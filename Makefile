@@ -1,11 +1,13 @@
 # Everything runs in a virtual environment of its own. Variables to change on the command line:
 #   PYTHON  the interpreter that makes the environment (3.11 or later)
 #   VENV    where it is; point it at an environment of yours to use that one, torch included
+#   WORKERS how many processes run the tests, with one thread each
 #   TORCH   what pip installs when the environment has no torch. From PyPI, Linux gets a build with CUDA; for the CPU
 #           build alone: make TORCH="torch --index-url https://download.pytorch.org/whl/cpu" ...
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+WORKERS ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -26,7 +28,7 @@ demo: $(READY)  ## The main job on generated sounds: train, distil, measure, sav
 	$(BIN)/python examples/demo.py
 
 test: $(READY)  ## All tests and doctests
-	$(BIN)/python -m pytest --doctest-modules tests fastast_hf
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --doctest-modules tests fastast_hf
 
 conformance: $(READY)  ## transformers' own model tests, fetched for the installed version, on FastAST beside stock AST
 	$(BIN)/python -m tests.conformance.fetch

@@ -2,7 +2,7 @@
 
     python examples/load_saved_model.py runs/demo/fastast sound.wav
 
-The folder brings its own code, so this needs transformers, torch and soundfile, not fastast_hf. For a model on the Hub,
+The folder brings its own code, so this needs transformers, torch, soundfile and soxr, not fastast_hf. For a model on the Hub,
 give `revision="<commit>"` beside `trust_remote_code=True`: it pins the code that you have read.
 """
 
@@ -11,14 +11,15 @@ import sys
 
 import numpy as np
 import soundfile
+import soxr
 import torch
 
 
 def main() -> None:
-    """Print the labels of one sound file, mono at the model's rate."""
+    """Print the labels of one sound file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="folder or Hub name of the model")
-    parser.add_argument("sound", help="sound file, mono, at the model's sampling rate")
+    parser.add_argument("sound", help="sound file")
     parser.add_argument("--revision", default=None, help="commit of a model on the Hub")
     parser.add_argument("--logits", default=None, help="also write the logits to this .npy file")
     parser.add_argument("--without-package", action="store_true", help="make sure that fastast_hf is not used")
@@ -31,7 +32,9 @@ def main() -> None:
     classify = pipeline(
         "audio-classification", model=arguments.model, trust_remote_code=True, revision=arguments.revision
     )
-    waveform, sampling_rate = soundfile.read(arguments.sound, dtype="float32")
+    samples, file_rate = soundfile.read(arguments.sound, dtype="float32", always_2d=True)
+    sampling_rate = classify.feature_extractor.sampling_rate
+    waveform = soxr.resample(samples.mean(axis=1), file_rate, sampling_rate)  # the pipeline's own needs torchaudio
     for answer in classify({"raw": waveform, "sampling_rate": sampling_rate}):
         print(f"{answer['score']:6.1%}  {answer['label']}")
 

@@ -60,7 +60,10 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch):
     assert len(names["classify"]({"raw": waveform, "sampling_rate": 16_000})) == 5
 
 
-@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), ROOT / "fastast_hf" / "hub" / "model_card_template.md"])
-def test_remote_code_is_pinned_wherever_a_reader_copies_it(page):
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        assert block.count("trust_remote_code=True") == block.count('revision="<commit>"')
+PAGES = [path for place in ("", "examples/", "model_cards/", "fastast_hf/hub/") for path in ROOT.glob(f"{place}*.md")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("model_cards/*/README.md")], ids=lambda path: path.name)
+def test_remote_code_is_pinned_wherever_a_reader_meets_it(page):
+    text = page.read_text(encoding="utf-8")
+    assert text.count("trust_remote_code=True") == text.count('revision="<commit>"')

@@ -8,6 +8,7 @@ run side by side.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 from model_cards.evidence.carry_out import carry_out
@@ -23,14 +24,16 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="esc10, speech_commands12")
     parser.add_argument("--models", type=Path, default=ROOT.parent / "shared" / "models", help="start and teacher")
-    parser.add_argument("--only", default="", help="runs whose names begin so")
+    parser.add_argument(
+        "--only", default="", help="runs whose names begin so; a regular expression, 'esc10-fold1-ast$'"
+    )
     parser.add_argument("--list", action="store_true", help="list the runs, and which are done")
     arguments = parser.parse_args()
     for run in plan(arguments.data, arguments.models):
         done = result_file(run.name).exists()
         if arguments.list:
             print(f"{'done' if done else 'to do':6}{run.name}")
-        elif not done and run.name.startswith(arguments.only):
+        elif not done and re.match(arguments.only, run.name):
             carry_out(run, arguments.data)
     if not arguments.list:
         write_summaries()
