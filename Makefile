@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo space test conformance evidence lint check fix render clean
+.PHONY: setup demo space test conformance evidence growth lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -39,6 +39,9 @@ space: $(READY)  ## The web demo, on http://127.0.0.1:7860
 
 evidence: $(READY)  ## Everything behind the tables, about ten hours on two cores; what is done is not done again
 	$(BIN)/python -m model_cards.evidence
+
+growth: $(READY)  ## How time and memory grow with length, batch and model, some minutes on a machine that does nothing else
+	$(BIN)/python -m model_cards.growth
 
 lint: $(READY)  ## Format, style and types
 	$(BIN)/ruff format --check .

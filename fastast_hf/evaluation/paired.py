@@ -1,7 +1,8 @@
 """Is one model better than another, or was it luck? Comparisons of two models on the same clips or the same folds.
 
 Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages"
-(Psychometrika 12), in its exact form; Student's paired interval. Both are scipy's distributions.
+(Psychometrika 12), in its exact form; Nadeau and Bengio 2003, "Inference for the generalization error" (Machine Learning
+52), for folds: Student's paired interval, wider. Both are scipy's distributions.
 """
 
 import math
@@ -39,19 +40,23 @@ class McNemar(NamedTuple):
     p_value: float
 
 
-def paired_interval(first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95) -> PairedInterval:
+def paired_interval(
+    first: Sequence[float], second: Sequence[float], *, test_share: float = 0.0, confidence: float = 0.95
+) -> PairedInterval:
     """Give the mean difference of two models' scores on the same folds, with Student's interval.
 
     Args:
         first: A score a fold or seed, at least two.
         second: The other model's, in the same order.
+        test_share: For folds of one data set, the share of it that judges, 0.2 for five: trainings that share clips vary
+            less than trainings on new ones would, and the interval is that much wider. 0: they share none.
         confidence: Of the interval, between 0 and 1.
 
     Returns:
         `first` minus `second`. With one and the same difference everywhere the interval is a point.
 
     Raises:
-        ValueError: If the scores are not at least two pairs, or the confidence is none.
+        ValueError: If the scores are not at least two pairs, or the confidence or the share is none.
 
     Example:
         >>> paired_interval([0.95, 0.97, 0.96], [0.90, 0.93, 0.91]).low > 0
@@ -60,9 +65,13 @@ def paired_interval(first: Sequence[float], second: Sequence[float], *, confiden
     _check_pairs(first, second, least=2)
     if not 0 < confidence < 1:
         raise ValueError(f"`confidence` must be between 0 and 1, got {confidence}. Give 0.95 for 95 %.")
+    if not 0 <= test_share < 1:
+        raise ValueError(f"`test_share` must be from 0 to below 1, got {test_share}. Give 0.2 for five folds.")
     differences = [one - other for one, other in zip(first, second, strict=True)]
-    mean = math.fsum(differences) / len(differences)
-    half = stats.t.ppf((1 + confidence) / 2, df=len(differences) - 1) * stats.sem(differences)
+    count = len(differences)
+    mean = math.fsum(differences) / count
+    error = stats.sem(differences) * math.sqrt(1 + count * test_share / (1 - test_share))
+    half = stats.t.ppf((1 + confidence) / 2, df=count - 1) * error
     return PairedInterval(mean, mean - float(half), mean + float(half))
 
 

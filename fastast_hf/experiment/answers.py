@@ -13,6 +13,21 @@ from fastast_hf.experiment.training import metrics_in_order_of
 from fastast_hf.model import FastASTForAudioClassification
 
 
+def answers(model: Any, task: Task, *, batch_size: int = 16) -> dict[str, Any]:
+    """Let a model answer the evaluation part as it is, such as the teacher.
+
+    Args:
+        model: a PreTrainedModel for one label a clip, whose labels are the task's in the task's order.
+        task: whose evaluation part it answers.
+        batch_size: clips a forward pass.
+
+    Returns:
+        Plain data: `clips`, their names; `references`, their labels; `predictions`, label ids, one a clip; `metrics`.
+    """
+    logits = compute_logits(model, task, batch_size=batch_size)
+    return {**_asked(task), **_answered(model, task, logits)}
+
+
 def answers_at_ratios(
     model: FastASTForAudioClassification, task: Task, ratios: Sequence[float], *, batch_size: int = 16
 ) -> dict[str, Any]:
@@ -29,8 +44,6 @@ def answers_at_ratios(
         (label ids, one a clip), `metrics`, and `agreement` with the first row.
     """
     own = (model.config.merge_ratio, model.config.tokens_merged_per_layer)
-    metrics = metrics_in_order_of(model, task)
-    references = torch.as_tensor(task.eval["labels"][:])
     rows: list[dict[str, Any]] = []
     first: torch.Tensor | None = None
     try:
@@ -41,8 +54,7 @@ def answers_at_ratios(
             rows.append(
                 {
                     "merge_ratio": ratio,
-                    "predictions": logits.argmax(dim=-1).tolist(),
-                    "metrics": metrics(EvalPrediction(logits.numpy(), references.numpy())),
+                    **_answered(model, task, logits),
                     "agreement": agreement(first, logits).to_dict(),
                 }
             )
@@ -50,14 +62,25 @@ def answers_at_ratios(
         model.config.set_merge_schedule(
             **({"merge_ratio": own[0]} if own[1] is None else {"tokens_merged_per_layer": own[1]})
         )
-    return {"clips": task.eval["file_name"][:], "references": references.tolist(), "rows": rows}
+    return {**_asked(task), "rows": rows}
 
 
-def compute_logits(model: FastASTForAudioClassification, task: Task, *, batch_size: int) -> torch.Tensor:
+def _asked(task: Task) -> dict[str, Any]:
+    """Give the clips and their labels."""
+    return {"clips": task.eval["file_name"][:], "references": torch.as_tensor(task.eval["labels"][:]).tolist()}
+
+
+def _answered(model: Any, task: Task, logits: torch.Tensor) -> dict[str, Any]:
+    """Give the best label of each clip, and judge all."""
+    asked = EvalPrediction(logits.numpy(), torch.as_tensor(task.eval["labels"][:]).numpy())
+    return {"predictions": logits.argmax(dim=-1).tolist(), "metrics": metrics_in_order_of(model, task)(asked)}
+
+
+def compute_logits(model: Any, task: Task, *, batch_size: int) -> torch.Tensor:
     """Let a model answer the evaluation part.
 
     Args:
-        model: a FastAST.
+        model: a PreTrainedModel.
         task: whose evaluation part it answers.
         batch_size: clips a forward pass.
 

@@ -16,6 +16,7 @@ from transformers.utils import cached_file
 from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassification
 from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
 from fastast_hf.hub.conversion import ast_from_vision_transformer
+from fastast_hf.hub.safe_weights import check_safe_weights
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.speed.variants import as_stock_ast
 
@@ -67,7 +68,7 @@ def open_teacher(
         The teacher.
 
     Raises:
-        ValueError: if none is named.
+        ValueError: if none is named, or its weights are pickled.
     """
     path, download = arguments.teacher_name_or_path, download_from.download_options() | {"revision": "main"}
     if path is None and arguments.teacher_config_name is None:
@@ -78,6 +79,7 @@ def open_teacher(
     if path is None:
         config = EfficientATConfig.from_pretrained(str(arguments.teacher_config_name), **download)
         return EfficientATForAudioClassification(EfficientATConfig(**{**config.to_dict(), **labels}))
+    check_safe_weights(path, download)
     fields: dict[str, Any] = (
         {} if _answers_with(path, labels, download) else {**labels, "ignore_mismatched_sizes": True}
     )
@@ -87,7 +89,7 @@ def open_teacher(
     if model_type in AST_TYPES:
         return FastASTForAudioClassification.from_pretrained(path, max_length=student.max_length, **fields, **download)
     return AutoModelForAudioClassification.from_pretrained(
-        path, trust_remote_code=arguments.trust_remote_code, **fields, **download
+        path, trust_remote_code=arguments.trust_remote_code, use_safetensors=True, **fields, **download
     )
 
 

@@ -73,7 +73,7 @@ def train_model(
     """
     folder = Path(str(arguments.output_dir))
     if (folder / RECORD_NAME).exists():
-        trained = type(model).from_pretrained(folder).to(arguments.device).eval()
+        trained = type(model).from_pretrained(folder, use_safetensors=True).to(arguments.device).eval()
         return TrainedModel(trained, read_json(folder / RECORD_NAME))
 
     trainer = CMKDTrainer(

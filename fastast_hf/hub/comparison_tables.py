@@ -65,11 +65,16 @@ def pairs_table(results: Mapping[str, Any]) -> str:
         ["Accuracy, paired", "Points", "95 % interval", "Right alone: first and second", "p (McNemar)"], lines
     )
     part = comparison["part"]
-    whose = f"of all {part}s" if part == "fold" else f"that most of the {part}s give"
+    if part == "fold":
+        whose, kind = "of all folds", "Nadeau and Bengio's, which knows that folds share training clips"
+    else:
+        whose, kind = (
+            f"that most of the {part}s give",
+            "Student's; all have the same clips, so it tells of trainings alone",
+        )
     line = (
-        f"Interval: Student's, of the mean difference over the {comparison['num_parts']} {part}s, which share training clips or "
-        f"clips: read it as a lower bound of the spread. Right alone: right answers, {whose}, of only one of the two; p: how "
-        "likely so uneven a division is by chance, for this pair alone."
+        f"Interval: of the mean difference over the {comparison['num_parts']} {part}s, {kind}. Right alone: right answers, "
+        f"{whose}, of only one of the two; p: how likely so uneven a division is by chance, for this pair alone."
     )
     return f"{table}\n\n{escape_markdown(line)}"
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, PreTrainedConfig
 from transformers.utils import cached_file
 
+from fastast_hf.hub.safe_weights import check_safe_weights
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 from fastast_hf.model.position_embeddings import fit_position_grid
@@ -73,7 +74,7 @@ def ast_from_vision_transformer(
         The model, float32, in evaluation mode.
 
     Raises:
-        ValueError: if the checkpoint is no ViT or DeiT, or a field contradicts its sizes.
+        ValueError: if the checkpoint is no ViT or DeiT, its weights are pickled, or a field contradicts its sizes.
     """
     download = {"cache_dir": cache_dir, "revision": revision, "token": token}
     state, sizes = _read_vision_transformer(str(pretrained_model_name_or_path), download)
@@ -131,6 +132,7 @@ def _read_vision_transformer(path: str, download: dict[str, Any]) -> tuple[dict[
     config_file = cached_file(path, "config.json", _raise_exceptions_for_missing_entries=False, **download)
     config = PreTrainedConfig.get_config_dict(path, **download)[0] if config_file else {}
     if config.get("model_type") in ("vit", "deit"):
+        check_safe_weights(path, download)
         model = AutoModel.from_pretrained(
             path, add_pooling_layer=False, use_safetensors=True, dtype=torch.float32, **download
         )
@@ -140,6 +142,7 @@ def _read_vision_transformer(path: str, download: dict[str, Any]) -> tuple[dict[
             f"`pretrained_model_name_or_path` must name a ViT or DeiT, got {path}, a {config['model_type']}. An AST needs "
             "no conversion: open it with `FastASTForAudioClassification.from_pretrained`."
         )
+    check_safe_weights(path, download)
     weights = load_file(str(cached_file(path, "model.safetensors", **download)))
     if not {"pos_embed", "cls_token", "blocks.0.attn.qkv.weight"} <= weights.keys():
         raise ValueError(

@@ -13,6 +13,9 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "accuracy": lambda value: f"{100 * value:.2f} %",
     "kl": "{:.4f}".format,
     "share": "{:.0%}".format,
+    "seconds": "{:,.3f}".format,
+    "whole": "{:,.0f}".format,
+    "exponent": "{:.2f}".format,
 }
 
 

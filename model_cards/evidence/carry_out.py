@@ -7,9 +7,9 @@ from pathlib import Path
 from unittest import mock
 
 from fastast_hf.classification import find_sound_files
-from fastast_hf.distillation import CMKDTrainingArguments
+from fastast_hf.distillation import CMKDTrainingArguments, EfficientATForAudioClassification
 from fastast_hf.evaluation import environment
-from fastast_hf.experiment.answers import answers_at_ratios
+from fastast_hf.experiment.answers import answers, answers_at_ratios
 from fastast_hf.experiment.arguments import DataArguments, ModelArguments
 from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.experiment.task import compute_features, load_sounds
@@ -101,17 +101,21 @@ def _call(command: list[str], told: Options) -> None:
 
 
 def _answers_of(folder: Path, run: Training) -> dict[str, dict[str, object]]:
-    """Let a trained model answer its evaluation part at each merge ratio: as it is, and with one thing changed."""
+    """Let a trained model answer its evaluation part at each merge ratio, as it is and with one thing changed; its teacher, too."""
     names = ("data_dir", "eval_fold", "split_column")
     data = DataArguments(**{name: run.options[name] for name in names if name in run.options})
     training = CMKDTrainingArguments(output_dir=str(folder), use_cpu=True)
     extractor = FastASTFeatureExtractor.from_pretrained(folder)
     task = compute_features(load_sounds(data, ModelArguments(), training), extractor, data, training)
     model = FastASTForAudioClassification.from_pretrained(folder)
-    answers = {"answers": answers_at_ratios(model, task, RATIOS)}
+    found = {"answers": answers_at_ratios(model, task, RATIOS)}
     if "-tuning-" in run.name:
-        return answers
+        return found
+    if (folder / "_teacher").exists():
+        found["answers_teacher"] = answers(
+            EfficientATForAudioClassification.from_pretrained(folder / "_teacher"), task
+        )
     with mock.patch(UNPROTECTED, 1):
-        answers["answers_distillation_token_unprotected"] = answers_at_ratios(model, task, RATIOS)
+        found["answers_distillation_token_unprotected"] = answers_at_ratios(model, task, RATIOS)
     model.config.proportional_attention = not model.config.proportional_attention
-    return answers | {"answers_proportional_attention_switched": answers_at_ratios(model, task, RATIOS)}
+    return found | {"answers_proportional_attention_switched": answers_at_ratios(model, task, RATIOS)}

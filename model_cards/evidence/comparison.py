@@ -10,6 +10,8 @@ from model_cards.evidence.finished import PART, TITLES, at_ratio, is_complete, p
 from model_cards.evidence.sets import RATIOS, SETS
 
 TEACHER = "CNN teacher"
+TEACHES = "fastast-cmkd"
+"""The row of the plan that trains it."""
 
 
 class TableRow(NamedTuple):
@@ -53,7 +55,7 @@ def compare_rows(set_name: str) -> dict[str, Any] | None:
                 "training_peak_mib": steps.get(row.step, {}).get("peak_memory_mib"),
             }
         )
-    if is_complete(set_name, "fastast-cmkd"):
+    if is_complete(set_name, TEACHES):
         rows.append(_teacher(set_name, speed))
     clips = {clip for part in SETS[set_name].parts for clip in read_run(f"{set_name}-{part}-ast")["answers"]["clips"]}
     measured = places.result_file(f"speed-{set_name}")
@@ -96,9 +98,7 @@ def table_rows(set_name: str) -> list[TableRow]:
 
 def _teacher(set_name: str, speed: dict[str | None, dict[str, Any]]) -> dict[str, Any]:
     """Tell of the CNN that taught."""
-    found = [
-        read_run(f"{set_name}-{part}-fastast-cmkd")["models"]["teacher"]["metrics"] for part in SETS[set_name].parts
-    ]
+    found = [read_run(f"{set_name}-{part}-{TEACHES}")["models"]["teacher"]["metrics"] for part in SETS[set_name].parts]
     return {
         "name": TEACHER,
         "training": "AudioSet, then labels",
@@ -112,6 +112,8 @@ def _pairs(set_name: str, complete: Sequence[TableRow], rows: Sequence[dict[str,
     """Compare every row with AST, and the one with a teacher and merging with what else a reader would choose."""
     accuracy = {row["name"]: row["accuracy"] for row in rows}
     known = {row.name: row for row in complete}
+    # folds share clips to learn from; seeds share a division, and vary by their seed alone
+    test_share = 1 / len(SETS[set_name].parts) if PART[set_name] == "fold" else 0.0
     wanted = [(name, "AST") for name in known if name != "AST"]
     taught = [row.name for row in complete if row.run.startswith("fastast-cmkd")]
     wanted += [
@@ -121,29 +123,27 @@ def _pairs(set_name: str, complete: Sequence[TableRow], rows: Sequence[dict[str,
         if second in accuracy
     ]
     for first, second in wanted:
-        interval = paired_interval(accuracy[first], accuracy[second])
-        pair = {"first": first, "second": second, **interval._asdict()}
-        if second in known:
-            right = (_right(set_name, known[name]) for name in (first, second))
-            pair |= mcnemar(*right)._asdict()
-        yield pair
+        interval = paired_interval(accuracy[first], accuracy[second], test_share=test_share)
+        right = (_right(set_name, known.get(name)) for name in (first, second))
+        yield {"first": first, "second": second, **interval._asdict(), **mcnemar(*right)._asdict()}
 
 
-def _right(set_name: str, row: TableRow) -> list[bool]:
-    """Tell of each clip, in the order of their names, whether it was answered rightly.
+def _right(set_name: str, row: TableRow | None) -> list[bool]:
+    """Tell of each clip, in the order of their names, whether a row, or the teacher, answered it rightly.
 
     Folds follow each other; of several models of one division it is whether most of them were right.
     """
     by_part = []
     for part in SETS[set_name].parts:
-        answers = read_run(f"{set_name}-{part}-{row.run}")["answers"]
-        predictions = at_ratio(answers, row.ratio)["predictions"]
+        name = f"{set_name}-{part}-{row.run if row else TEACHES}"
+        answers = read_run(name)["answers" if row else "answers_teacher"]
+        predictions = (at_ratio(answers, row.ratio) if row else answers)["predictions"]
         right = {
             clip: given == wanted
             for clip, given, wanted in zip(answers["clips"], predictions, answers["references"], strict=True)
         }
         if right.keys() != set(read_run(f"{set_name}-{part}-ast")["answers"]["clips"]):
-            raise ValueError(f"`clips` must be those of AST in {set_name}-{part}-{row.run}, got others. Run it again.")
+            raise ValueError(f"`clips` must be those of AST in {name}, got others. Run it again.")
         by_part.append([right[clip] for clip in sorted(right)])
     if PART[set_name] == "fold":
         return [right for part in by_part for right in part]

@@ -17,6 +17,15 @@ def test_the_interval_is_student_s():
     assert paired_interval(first, second) == pytest.approx((mean, mean - half, mean + half))
 
 
+def test_folds_that_share_clips_to_learn_from_say_less():
+    first, second = [0.95, 0.97, 0.96, 0.99, 0.9], [0.90, 0.93, 0.91, 0.91, 0.91]
+    apart, folds = paired_interval(first, second), paired_interval(first, second, test_share=0.2)
+    # a fifth judges, four fifths teach: 1/5 becomes 1/5 + 1/4
+    widened = math.sqrt((1 / 5 + 1 / 4) / (1 / 5))
+    assert folds.mean == apart.mean
+    assert folds.high - folds.mean == pytest.approx(widened * (apart.high - apart.mean))
+
+
 def test_the_same_difference_everywhere_is_a_point():
     assert paired_interval([0.5, 0.75], [0.25, 0.5]) == (0.25, 0.25, 0.25)
 
@@ -47,6 +56,12 @@ def test_what_is_no_pairs_is_refused(first, second):
 def test_mcnemar_needs_a_clip():
     with pytest.raises(ValueError, match="must be at least 1 pairs, got 0 and 0 values"):
         mcnemar([], [])
+
+
+@pytest.mark.parametrize("test_share", [-0.2, 1, 20])
+def test_a_share_that_judges_is_a_share(test_share):
+    with pytest.raises(ValueError, match="`test_share` must be from 0 to below 1"):
+        paired_interval([0.5, 0.6], [0.5, 0.4], test_share=test_share)
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95])

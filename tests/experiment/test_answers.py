@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fastast_hf.experiment.answers import answers_at_ratios, compute_logits
+from fastast_hf.experiment.answers import answers, answers_at_ratios, compute_logits
 from tests.conftest import tiny_model
 from tests.experiment.test_task import task_of
 
@@ -43,6 +43,16 @@ def test_each_ratio_has_its_answers_and_is_compared_with_the_first(task):
     right = (predictions == torch.as_tensor(found["references"])).double().mean().item()
     assert row["metrics"]["accuracy"] == pytest.approx(right)
     assert row["agreement"]["mean_kl"] > 0
+
+
+def test_a_model_answers_as_it_is(task):
+    model = student(task, merge_ratio=0.5)
+    assert answers(model, task, batch_size=4) == {
+        "clips": task.eval["file_name"][:],
+        "references": task.eval["labels"][:].tolist(),
+        "predictions": logits_clip_by_clip(model, task).argmax(dim=-1).tolist(),
+        "metrics": answers_at_ratios(model, task, (0.5,), batch_size=4)["rows"][0]["metrics"],
+    }
 
 
 @pytest.mark.parametrize("schedule", [{"merge_ratio": 0.1}, {"tokens_merged_per_layer": 2}])

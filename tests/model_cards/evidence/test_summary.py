@@ -34,6 +34,13 @@ def answers(part, wrong, *, backwards=False):
     return {"clips": clips, "references": [0] * CLIPS, "rows": rows}
 
 
+def answers_of_teacher(part, wrong):
+    """What the teacher answers."""
+    return {name: value for name, value in answers(part, wrong).items() if name != "rows"} | {
+        "predictions": [0] * (CLIPS - wrong) + [1] * wrong
+    }
+
+
 def write_run(name, wrong, *, part="fold", teacher=0.95, backwards=False):
     kinds = (AS_IT_IS, SWITCHED, UNPROTECTED)
     metrics = {"accuracy": 1 - wrong / CLIPS, "map": 0.9}
@@ -44,6 +51,7 @@ def write_run(name, wrong, *, part="fold", teacher=0.95, backwards=False):
             "data": {"num_eval": CLIPS},
             "models": {"fastast": {"metrics": metrics}, "teacher": {"metrics": {"accuracy": teacher, "map": 0.99}}},
             **{kind: answers(part, wrong, backwards=backwards) for kind in kinds},
+            "answers_teacher": answers_of_teacher(part, round((1 - teacher) * CLIPS)),
         },
     )
 
@@ -87,6 +95,8 @@ def test_rows_stand_on_all_folds_and_are_compared_clip_by_clip():
     assert 0 < pair["low"] < pair["mean"] < pair["high"]
     assert (pair["only_first"], pair["only_second"]) == (9, 0)
     assert "FastAST, ratio 0.4, CMKD against CNN teacher" in results_block(summary("esc10"))
+    pair = next(pair for pair in comparison["pairs"] if pair["second"] == "CNN teacher")
+    assert (pair["only_first"], pair["only_second"]) == (5, 3)
 
 
 def test_clips_that_are_not_the_same_are_not_compared():
