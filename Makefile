@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo space test conformance evidence growth lint check fix render clean
+.PHONY: setup demo space test conformance evidence growth commands lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -42,6 +42,9 @@ evidence: $(READY)  ## Everything behind the tables, about ten hours on two core
 
 growth: $(READY)  ## How time and memory grow with length, batch and model, some minutes on a machine that does nothing else
 	$(BIN)/python -m model_cards.growth
+
+commands: $(READY)  ## What the README's commands print, on a machine that does nothing else
+	$(BIN)/python -m model_cards.commands
 
 lint: $(READY)  ## Format, style and types
 	$(BIN)/ruff format --check .

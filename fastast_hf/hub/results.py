@@ -5,7 +5,8 @@ schema       1
 command      how to repeat the run, one line
 date         ISO 8601
 environment  hardware {cpu, cores, threads, gpu, ...}, versions {python, torch, ...}
-data         name, num_train, num_eval, labels [...]; if they apply: eval_fold, split_column, id (on the Hub), license
+data         name, num_train, num_eval, labels [...]; if they apply: eval_fold, split_column, id (on the Hub), license,
+             unreadable {name of a clip that was left out: why}
 training     every argument that decides the outcome: epochs, learning_rate, seed, merge_ratio, ...
 models       fastast, and if they apply teacher and ast, each with any of:
              base_model, num_parameters, metrics {accuracy, map, in 0 to 1}, train_seconds, license (of base_model),
@@ -51,8 +52,14 @@ machines       if they are known: the processors of the runs, as text
 A file of small tables, one for each question that was asked, has `"kind": "questions"` and
 
 ```
-questions      [...], each with title, data (a line on what it was measured on), format ("accuracy" or "kl" or "share"), columns
-               [...], rows [...], each with name and values (one a column, null where none was measured)
+questions      [...], each with title, data (a line on what it was measured on), format (what its numbers are, see
+               fastast_hf.hub.question_tables), columns [...], rows [...], each with name and values (one a column, null where
+               none was measured)
+```
+A file of commands with what they printed has `"kind": "commands"` and
+
+```
+commands       [...], each with command and output, as text
 ```
 """
 
@@ -62,6 +69,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from fastast_hf.hub.command_blocks import check_commands
 from fastast_hf.hub.comparison_tables import check_comparison
 from fastast_hf.hub.fields import check_field, check_numbers, check_share
 from fastast_hf.hub.question_tables import check_questions
@@ -97,6 +105,7 @@ _REQUIRED_OF: dict[str, dict[str, type]] = {
     "tuning": {"model": str, "tuning": dict},
     "comparison": {"comparison": dict},
     "questions": {"questions": list},
+    "commands": {"commands": list},
 }
 _ROW_FIELDS = ("clips_per_second", "latency_ms", "speed_up", "gmacs_per_clip")
 
@@ -161,7 +170,7 @@ def kind_of(results: Mapping[str, Any]) -> str:
         results: Results, checked or not.
 
     Returns:
-        "run", "speed", "tuning", "comparison" or "questions".
+        "run", "speed", "tuning", "comparison", "questions" or "commands".
 
     Raises:
         ValueError: If they are of something else.
@@ -214,4 +223,5 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     "tuning": lambda results: check_tuning(results["tuning"]),
     "comparison": lambda results: check_comparison(results["comparison"]),
     "questions": lambda results: check_questions(results["questions"]),
+    "commands": lambda results: check_commands(results["commands"]),
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fastast_hf.hub.command_blocks import command_blocks
 from fastast_hf.hub.comparison_tables import comparison_table, pairs_table
 from fastast_hf.hub.file_to_label_tables import file_to_label_table
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
@@ -64,9 +65,11 @@ def data_line(results: Mapping[str, Any]) -> str:
         (f"{field} {data[field]}" for field in ("eval_fold", "split_column") if data.get(field) is not None), None
     )
     where = f" ({escape_markdown(part.replace('_', ' '))})" if part else ""
+    left_out = len(data.get("unreadable") or {})
     return (
         f"Metrics: {escape_markdown(data['name'])}{where}, {data['num_eval']:,} clips, "
         f"after training on {data['num_train']:,} others."
+        + (f" Left out because they cannot be read: {left_out:,}." if left_out else "")
     )
 
 
@@ -155,6 +158,7 @@ def results_block(results: Mapping[str, Any], *, only_what_pays: bool = False) -
         "tuning": lambda: [tuning_table(results), layers_line(results), search_line(results)],
         "comparison": lambda: _of_comparison(results),
         "questions": lambda: [question_tables(results), runs_line(results)],
+        "commands": lambda: [command_blocks(results), runs_line(results)],
     }[kind_of(results)]
     return "\n\n".join([*filter(None, write()), code_block(results["command"], "bash")])
 
