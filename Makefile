@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo space test conformance evidence growth commands lint check fix render clean
+.PHONY: setup demo space test conformance evidence growth commands audit lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -45,6 +45,9 @@ growth: $(READY)  ## How time and memory grow with length, batch and model, some
 
 commands: $(READY)  ## What the README's commands print, on a machine that does nothing else
 	$(BIN)/python -m model_cards.commands
+
+audit: $(READY)  ## Known flaws of what is installed, by pip-audit; says so where nobody can be asked
+	$(BIN)/python .ci/audit.py
 
 lint: $(READY)  ## Format, style and types
 	$(BIN)/ruff format --check .

@@ -157,6 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
             return
         body = self._read_body()
+        if body is None:  # the client went away, or was killed
+            self._hang_up()
+            return
         if fault is not None and fault.status is not None:
             body = json.dumps({"error": "Planned by the test"}).encode() if fault.body is None else fault.body
             self._send(Answer(body, fault.status, fault.headers))
@@ -171,11 +174,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = respond  # noqa: N815
 
-    def _read_body(self) -> bytes:
+    def _read_body(self) -> bytes | None:
         if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            return body if len(body) == length else None
         chunks = []
-        while size := int(self.rfile.readline(), 16):
+        while size := int(self.rfile.readline() or b"-1", 16):
+            if size < 0:
+                return None
             chunks.append(self.rfile.read(size))
             self.rfile.readline()
         self.rfile.readline()

@@ -33,8 +33,8 @@ def find_sound_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[
             or many.
 
     Yields:
-        The files; those of a folder in the order of their names, without hidden ones and without following links to other
-        folders. A folder that has no sound file or cannot be listed comes as itself.
+        The files; those of a folder in the order of their names, without hidden ones, pipes and devices, and without
+        following links to other folders. A folder that has no sound file or cannot be listed comes as itself.
 
     Example:
         >>> list(find_sound_files(["a.wav", "b.flac"]))
@@ -61,5 +61,5 @@ def _sound_files_below(folder: Path) -> Iterator[Path]:
         if entry.is_dir():
             if not entry.is_symlink():
                 yield from _sound_files_below(entry)
-        elif entry.suffix.lower() in SOUND_SUFFIXES:
-            yield entry
+        elif entry.suffix.lower() in SOUND_SUFFIXES and (entry.is_file() or not entry.exists()):
+            yield entry  # a link to nothing too: whoever opens it is told

@@ -1,6 +1,7 @@
 """Results as Parquet files of so many sound files each. A shard is whole or not there, and tells what it was made with."""
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fastast_hf.classification.results import Classification
+
+logger = logging.getLogger(__name__)
 
 SCHEMA = pa.schema(
     {
@@ -47,6 +50,7 @@ class Shards:
         self.num_files = num_files
         self.shard_size = shard_size
         self._finished: dict[int, int] = {}  # files by shard
+        self._told: set[Path] = set()  # that they are not whole
 
     def __len__(self) -> int:
         """Count the shards of the whole run."""
@@ -105,7 +109,7 @@ class Shards:
         # What a process leaves that is killed here is called like no shard, and goes when the shard is there.
         aside = path.with_name(f"_{path.name}.{socket.gethostname()}.{os.getpid()}")
         try:
-            pq.write_table(table, aside)
+            pq.write_table(table, aside, write_page_checksum=True)
             aside.replace(path)
         except FileNotFoundError:  # another start was here first, and took it for such a left-over
             if not path.exists():
@@ -119,8 +123,13 @@ class Shards:
     def _is_whole(self, path: Path) -> bool:
         """Tell whether a shard can be read, and refuse one of another run."""
         try:
-            metadata = pq.read_metadata(path).metadata or {}
-        except (FileNotFoundError, pa.ArrowInvalid):
+            metadata = pq.read_table(path, page_checksum_verification=True).schema.metadata or {}
+        except FileNotFoundError:
+            return False
+        except (pa.ArrowInvalid, OSError) as error:
+            if path not in self._told:
+                logger.warning("%s is not whole, and is made again: %s", path, error)
+                self._told.add(path)
             return False
         before = json.loads(metadata.get(_SETTINGS, b"{}"))
         differing = [name for name in self.settings | before if before.get(name) != self.settings.get(name)]

@@ -12,7 +12,8 @@ import numpy as np
 import soxr
 
 from fastast_hf.classification.streaming import Clock
-from fastast_hf.data.audio import mix_down, stream_audio
+from fastast_hf.data.audio import stream_audio
+from fastast_hf.data.decoding import mix_down
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-import soundfile
 import soxr
 
+from fastast_hf.data.decoding import not_read, open_sound_file, read_blocks
 from fastast_hf.data.truncation import describe_cut
 from fastast_hf.model.waveforms import LOUDEST
 
@@ -24,8 +24,7 @@ AudioSource = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, Any]
 MIN_SECONDS = 0.025
 """One analysis window of AST; a shorter sound makes no frame of a spectrogram."""
 
-# A broken header may promise more than memory holds; of a few codecs soundfile does not know the length.
-_DECODING_ERRORS = (soundfile.SoundFileError, MemoryError, ValueError)
+_BLOCK_SECONDS = 60.0
 
 
 def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | None = None) -> np.ndarray:
@@ -49,13 +48,12 @@ def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | 
         FileNotFoundError: The path does not exist.
         OSError: The path is a folder, or the file cannot be read.
         TypeError: `source` is none of the kinds above.
-        ValueError: The file cannot be decoded, was cut short, is shorter than one analysis window, or holds samples that
-            are NaN, infinite or too loud.
+        ValueError: The file cannot be decoded, was cut short, is shorter than one analysis window, has a rate below 40 Hz,
+            holds samples that are NaN, infinite or too loud, or is a device.
     """
     data, path = _read(source)
     name = name or path
-    samples, file_rate = _decode(data, name)  # (S, C)
-    waveform = mix_down(samples)
+    waveform, file_rate = _decode(data, name)
     _check_samples(waveform, name)
     waveform = resample(waveform, file_rate, sampling_rate)
     _check_length(len(waveform), sampling_rate, name)
@@ -91,10 +89,10 @@ def stream_audio(
         return
     name = repr(str(path))
     num_read = num_given = 0
-    with _open(path, name) as file:
+    with open_sound_file(path, name) as file:
         _check_whole(path, name, frames_told=file.frames, frames_read=file.frames)
         resampler = _resampler(file.samplerate, sampling_rate)
-        while len(block := _read_block(file, name, block_seconds)):  # (S,)
+        for block in read_blocks(file, name, seconds=block_seconds):  # (S,)
             num_read += len(block)
             _check_samples(block, name)
             if resampler is not None:
@@ -109,19 +107,6 @@ def stream_audio(
             yield block
         _check_whole(path, name, frames_told=file.frames, frames_read=num_read)
     _check_length(num_given, sampling_rate, name)
-
-
-def mix_down(samples: np.ndarray) -> np.ndarray:
-    """Average the channels of a recording.
-
-    Args:
-        samples: Floats of shape (samples, channels), the layout of soundfile.
-
-    Returns:
-        Waveform of shape (samples,), float32.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):  # what leaves float32 is told as infinite
-        return samples.mean(axis=1, dtype=np.float32)  # (S, C) -> (S,)
 
 
 def resample(waveform: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
@@ -182,47 +167,30 @@ def _read_path(path: Path) -> tuple[bytes, str]:
         raise IsADirectoryError(
             f"`source` must be a sound file, got the folder {name}. Pass one file of it, or all to `load_audio_dataset`."
         )
+    if path.is_char_device() or path.is_block_device():
+        raise ValueError(
+            f"`source` must be a sound file, got the device {name}, which may never end. Record it into a file first."
+        )
     try:
         return path.read_bytes(), name
     except FileNotFoundError as error:
         raise FileNotFoundError(f"`source` must be an existing sound file, got {name}. Check the path.") from error
     except OSError as error:
-        raise _not_read(error, name) from error
+        raise not_read(error, name) from error
 
 
 def _decode(data: bytes, name: str) -> tuple[np.ndarray, int]:
-    """Decode a whole file to float32 samples (S, C) and its rate in Hz."""
+    """Decode a whole file to a waveform (S,) at its own rate, in Hz."""
     if not data:
         raise ValueError(f"`source` must be a sound file, got {name} with 0 bytes. Copy it again, or leave it out.")
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            frames_told, file_rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
-    except _DECODING_ERRORS as error:
-        raise _not_decoded(error, name) from error
-    cut = describe_cut(data, frames_told=frames_told, frames_read=len(samples))
+    with open_sound_file(io.BytesIO(data), name) as file:
+        blocks = list(read_blocks(file, name, seconds=_BLOCK_SECONDS))
+        frames_told, file_rate = file.frames, file.samplerate
+    waveform = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    cut = describe_cut(data, frames_told=frames_told, frames_read=len(waveform))
     if cut is not None:
         raise _cut_short(cut, name)
-    return samples, file_rate
-
-
-def _open(path: Path, name: str) -> soundfile.SoundFile:
-    """Open a sound file to read it in blocks, by its path: through a Python file every read would take the GIL."""
-    try:
-        with path.open("rb"):  # libsndfile does not say what the system forbids
-            return soundfile.SoundFile(path)
-    except OSError as error:
-        raise _not_read(error, name) from error
-    except _DECODING_ERRORS as error:
-        raise _not_decoded(error, name) from error
-
-
-def _read_block(file: soundfile.SoundFile, name: str, seconds: float) -> np.ndarray:
-    """Decode the next block (S,), empty at the end."""
-    try:
-        return mix_down(file.read(max(1, round(seconds * file.samplerate)), dtype="float32", always_2d=True))
-    except _DECODING_ERRORS as error:
-        raise _not_decoded(error, name) from error
+    return waveform, file_rate
 
 
 def _resampler(source_rate: int, target_rate: int) -> soxr.ResampleStream | None:
@@ -271,21 +239,6 @@ def _check_rate(target_rate: int) -> None:
             f"`sampling_rate` must be a positive number of Hz, got {target_rate}. "
             "Pass the `sampling_rate` of the feature extractor."
         )
-
-
-def _not_read(error: OSError, name: str) -> OSError:
-    return type(error)(
-        f"`source` must be a file that can be read, got {name} ({error.strerror}). Check its permissions and its disk."
-    )
-
-
-def _not_decoded(error: BaseException, name: str) -> ValueError:
-    reason = getattr(error, "error_string", error)  # without the name of the buffer
-    return ValueError(
-        f"`source` must be a complete sound file that libsndfile decodes, got {name} ({reason}). "
-        "Check that it is audio and was copied whole; convert other formats, "
-        "for example with `ffmpeg -i in.m4a out.wav`."
-    )
 
 
 def _cut_short(cut: str, name: str) -> ValueError:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-from datasets import Audio, Dataset, DatasetDict, Value, concatenate_datasets, load_dataset
+from datasets import Audio, Dataset, DatasetDict, Features, Value, concatenate_datasets, load_dataset
 from datasets.exceptions import DatasetGenerationError
 from datasets.fingerprint import Hasher
 
+from fastast_hf.data.caches import UNREADABLE, load_or_reload
 from fastast_hf.data.labels import encode_labels
 
 METADATA_READERS = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "parquet"}
@@ -80,7 +81,8 @@ def load_audio_dataset(
 
     Raises:
         FileNotFoundError: The folder, its metadata file or a clip does not exist.
-        ValueError: A column, fold, part or label is missing, a part is empty, or arguments contradict each other.
+        ValueError: A column, fold, part or label is missing, a part is empty, a `file_name` leaves the folder, or arguments
+            contradict each other.
     """
     _check_arguments(data_dir, dataset_name, eval_fold, split_column)
     if data_dir is not None:
@@ -148,10 +150,12 @@ def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
     reader = METADATA_READERS[metadata.name]
     try:
         # Escaped, since `datasets` takes paths for patterns.
-        dataset = load_dataset(
+        dataset = load_or_reload(
             reader, data_files=glob.escape(str(metadata)), split="train", cache_dir=cache_dir, **options
         )
-    except (ValueError, DatasetGenerationError, StopIteration) as error:
+    except UNREADABLE as error:
+        if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+            raise  # of the disk, such as one that is full, and not of what the file says
         if "corresponds to no data" in str(error) or isinstance(error, StopIteration):
             raise ValueError(
                 f"`data_dir` must hold at least one clip, got {str(metadata)!r} without rows. Add a row for each file."
@@ -171,6 +175,7 @@ def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
         raise ValueError(
             f"`file_name` must be set for every clip, got none in row {names.index(None)} of {str(metadata)!r}. Fill it in."
         )
+    _check_inside(names, str(metadata))
     paths = [folder.absolute() / str(name) for name in names]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
@@ -181,6 +186,17 @@ def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
     stats = {str(path): path.stat() for path in [metadata.absolute(), *paths]}
     versions = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()]
     return dataset.add_column(_PATH, [str(path) for path in paths], new_fingerprint=Hasher.hash(versions))
+
+
+def _check_inside(names: list[Any], metadata: str) -> None:
+    """Refuse paths out of the folder: its metadata file may come from anybody. Links are followed, as the Hub's cache has them."""
+    for row, name in enumerate(map(str, names)):
+        path = Path(name)
+        if path.anchor or ".." in path.parts:
+            raise ValueError(
+                f"`file_name` must stay in the data folder, got {name!r} in row {row} of {metadata!r}. Write the path from that "
+                "folder on, without `..`; put the sound into it, or a link to the sound."
+            )
 
 
 def _find_metadata(folder: Path) -> Path:
@@ -237,7 +253,10 @@ def _keep_columns(
 def _name_sounds(part: Dataset) -> Dataset:
     """Bring `file_name` to strings; make it of what a data set calls the sounds inside, where it names them all."""
     if FILE_NAME in part.column_names:
-        return part.cast_column(FILE_NAME, Value("string"))
+        if part.features[FILE_NAME] == Value("string"):
+            return part
+        features = part.features.copy() | {FILE_NAME: Value("string")}
+        return part.cast(Features(features), load_from_cache_file=False)
     sounds = part.select_columns("audio").with_format("arrow")[:]["audio"]  # not read, only their names
     names = pc.struct_field(sounds, "path").to_pylist()
     return part if None in names else part.add_column(FILE_NAME, names)

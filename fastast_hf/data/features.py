@@ -8,6 +8,7 @@ from datasets import Array2D, ClassLabel, Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
 from fastast_hf.data.audio import load_audio
+from fastast_hf.data.caches import drop_broken_cache
 from fastast_hf.data.labels import label_names, multi_hot, problem_type
 
 FEATURES_VERSION = 2
@@ -68,6 +69,8 @@ def extract_features(
     multi_label = problem_type(dataset) == "multi_label_classification"
     # Settings, not the extractor itself: its hash would change with anything that it caches between calls.
     settings = [type(feature_extractor).__name__, feature_extractor.to_json_string(), FEATURES_VERSION]
+    fingerprint = Hasher.hash([dataset._fingerprint, *settings])
+    drop_broken_cache(dataset, fingerprint)
     others = {name: feature for name, feature in dataset.features.items() if name not in ("audio", "label")}
     features = dataset.map(
         _extract_batch,
@@ -83,7 +86,7 @@ def extract_features(
             labels=List(Value("float32"), length=len(names)) if multi_label else ClassLabel(names=names),
             **others,
         ),
-        new_fingerprint=Hasher.hash([dataset._fingerprint, *settings]),
+        new_fingerprint=fingerprint,
         num_proc=num_proc,
         desc=desc,
     )

@@ -1,12 +1,15 @@
 """What a sound file tells of its own length, so that one that was cut short is not taken for a shorter sound.
 
-libsndfile refuses a FLAC file without its end, but reads what is left of Ogg, WAV, AIFF and MP3.
+libsndfile reads what is left of Ogg, WAV, AIFF and MP3 files, and of a FLAC file that was cut where one of its frames ends.
 """
 
 _BYTE_ORDERS = {b"RIFF": "little", b"RIFX": "big", b"FORM": "big"}
 _SAMPLE_CHUNKS = (b"data", b"SSND")
 _UNKNOWN_SIZE = 0x7FFF_F000
 """Writers into a pipe cannot know the size of a WAV file: they put 0, or this (sox) or more (ffmpeg, arecord)."""
+
+_LONGEST_FLAC = 2**36
+"""More samples than a FLAC file can tell of: so many libsndfile tells of one that was written into a pipe."""
 
 _LAST_PAGE = 4
 _HAS_NUM_FRAMES = 1
@@ -15,8 +18,8 @@ _HAS_NUM_FRAMES = 1
 def describe_cut(data: bytes, *, frames_told: int, frames_read: int) -> str | None:
     """Say how the bytes of a sound file show that its end is missing.
 
-    Source: RFC 3533 (Ogg), section 6; Multimedia Programming Interface and Data Specifications 1.0 (RIFF); AIFF 1.3; the
-    Xing and Info headers that MP3 encoders write into the first frame.
+    Source: RFC 3533 (Ogg), section 6; Multimedia Programming Interface and Data Specifications 1.0 (RIFF); AIFF 1.3; RFC 9639
+    (FLAC), section 8.2; the Xing and Info headers that MP3 encoders write into the first frame.
 
     Args:
         data: The file.
@@ -24,15 +27,17 @@ def describe_cut(data: bytes, *, frames_told: int, frames_read: int) -> str | No
         frames_read: Samples a channel that it decoded.
 
     Returns:
-        A few words, or None where the file is whole or does not tell: a WAV file that was written into a pipe, an MP3
-        file without a Xing or Info header, which nearly all encoders write, and rarer formats.
+        A few words, or None where the file is whole or does not tell: a WAV or FLAC file that was written into a pipe, an
+        MP3 file without a Xing or Info header, which nearly all encoders write, and rarer formats.
     """
     if data[:4] == b"OggS":
         return None if _ends_ogg_stream(data) else "its last page does not end the stream"
     if data[:4] in _BYTE_ORDERS:
         missing = _missing_bytes(data)
         return f"its last {missing} bytes are missing" if missing else None
-    if frames_read < frames_told and _tells_mp3_frames(data):
+    start = _end_of_tags(data)
+    tells = frames_told < _LONGEST_FLAC if data[start : start + 4] == b"fLaC" else _tells_mp3_frames(data, start)
+    if frames_read < frames_told and tells:
         return f"it tells of {frames_told} samples and holds {frames_read}"
     return None
 
@@ -60,11 +65,15 @@ def _missing_bytes(data: bytes) -> int:
     return 0
 
 
-def _tells_mp3_frames(data: bytes) -> bool:
+def _end_of_tags(data: bytes) -> int:
+    """Find where the sound begins behind ID3 tags, whose size comes in bytes of seven bits."""
+    if data[:3] != b"ID3" or len(data) < 10:
+        return 0
+    return 10 + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+
+
+def _tells_mp3_frames(data: bytes, start: int) -> bool:
     """Tell whether an MP3 file's first frame counts the frames; without, libsndfile guesses from the file's size."""
-    start = 0
-    if data[:3] == b"ID3" and len(data) >= 10:  # tags, whose size comes in bytes of seven bits
-        start = 10 + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
     first_frame = data[start : start + 48]  # the header stands 36 bytes in at most
     for name in (b"Xing", b"Info"):
         position = first_frame.find(name)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import TrainOutput
 
 from fastast_hf.distillation.checkpoints import find_flaw, last_checkpoint
+from fastast_hf.distillation.digests import write_digests
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ class CheckpointingTrainer(Trainer):
         super()._save_rng_state(output_dir)
         # The first process goes on to write the state that calls the checkpoint whole, and to delete an older one.
         self.accelerator.wait_for_everyone()
+        if self.args.should_save and self._saves_itself():
+            write_digests(Path(output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self._saves_itself():
@@ -110,7 +113,7 @@ class CheckpointingTrainer(Trainer):
     def _load_weights(self, folder: str) -> None:
         # `save_pretrained` writes AST's published tensor names, and the stock Trainer reads them without renaming: the
         # encoder would keep its weights, with no more than a warning (transformers issues 43701 and 48805).
-        saved = type(self.model).from_pretrained(folder, config=self.model.config)
+        saved = type(self.model).from_pretrained(folder, config=self.model.config, use_safetensors=True)
         self.model.load_state_dict(saved.state_dict())
 
 

@@ -3,14 +3,16 @@
 import json
 import logging
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 from transformers.trainer_utils import sort_checkpoints
-from transformers.utils import SAFE_WEIGHTS_NAME
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
+
+from fastast_hf.distillation.digests import find_altered
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +79,30 @@ def find_flaw(checkpoint: Path, *, num_processes: int = 1) -> str | None:
         )
     if random_states - found:
         return f"it lacks {', '.join(sorted(random_states - found))}"
-    for path in sorted(checkpoint.iterdir()):
+    return _find_broken(checkpoint, checkpoint.iterdir())
+
+
+def find_flaw_of_model(folder: Path) -> str | None:
+    """Say what keeps a saved model from being loaded as it was saved.
+
+    Args:
+        folder: Of a model that `save_pretrained` wrote, and `write_digests` after it.
+
+    Returns:
+        What is wrong; None if it is whole.
+    """
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        return f"it lacks {SAFE_WEIGHTS_NAME}"
+    return _find_broken(folder, [folder / CONFIG_NAME, *weights])
+
+
+def _find_broken(folder: Path, paths: Iterable[Path]) -> str | None:
+    """Find a file that does not reach its end, or is not what was written."""
+    for path in sorted(paths):
         try:
             _FORMATS.get(path.suffix, Path.stat)(path)
-        except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, zipfile.BadZipFile):
+        except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, zipfile.BadZipFile, FileNotFoundError):
             return f"{path.name} cannot be read"
-    return None
+    altered = find_altered(folder)
+    return None if altered is None else f"{altered} is not what was written"

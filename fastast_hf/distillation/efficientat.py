@@ -1,6 +1,6 @@
 """EfficientAT as a transformers model: the convolutional teacher, MobileNetV3-Large on spectrograms."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -74,6 +74,23 @@ class EfficientATForAudioClassification(PreTrainedModel):
             nn.Linear(config.hidden_size, config.num_labels) if config.num_labels else nn.Identity(),
         )
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Open a checkpoint as `PreTrainedModel.from_pretrained` does, from safetensors alone: a pickle can run code.
+
+        Args:
+            pretrained_model_name_or_path: A folder, or a name on the Hub.
+            *args: What `PreTrainedModel.from_pretrained` takes.
+            **kwargs: What `PreTrainedModel.from_pretrained` takes.
+
+        Returns:
+            The model, or the model and what was found of it.
+
+        Raises:
+            OSError: If there is no such checkpoint, or its weights are pickled.
+        """
+        return super().from_pretrained(pretrained_model_name_or_path, *args, **{**kwargs, "use_safetensors": True})
 
     # No `**kwargs` here: with them the stock Trainer takes the loss for one that is scaled for gradient accumulation.
     @can_return_tuple

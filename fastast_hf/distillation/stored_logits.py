@@ -5,17 +5,20 @@ anywhere, and its order of labels does not matter. A teacher that is stored has 
 no augmentation.
 
     logits = compute_teacher_logits(teacher, features)
-    logits.to_parquet("teacher.parquet")
+    save_teacher_logits(logits, "teacher.parquet")
     ...
-    features = add_teacher_logits(features, Dataset.from_parquet("teacher.parquet"), student_labels)
+    features = add_teacher_logits(features, load_teacher_logits("teacher.parquet"), student_labels)
     CMKDTrainer(student, arguments, train_dataset=features).train()
 """
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from datasets import Column, Dataset, List, Value
 from torch import nn
@@ -53,6 +56,49 @@ def compute_teacher_logits(teacher: nn.Module, dataset: Dataset, *, batch_size: 
         rows = [teacher(input_values=batch["input_values"].to(weight)).logits.float().cpu() for batch in batches]
     logits = torch.cat(rows).numpy()  # (N, C)
     return Dataset.from_dict({FILE_NAME: names, **dict(zip(labels, logits.T, strict=True))})
+
+
+def save_teacher_logits(logits: Dataset, path: str | os.PathLike[str]) -> None:
+    """Write logits into a Parquet file, aside, and rename it into its place.
+
+    Args:
+        logits: What `compute_teacher_logits` returned.
+        path: The file; its folder must be there.
+
+    Raises:
+        OSError: If it cannot be written. Nothing of it is left then.
+    """
+    path = Path(path)
+    aside = path.with_name(f"_{path.name}.{os.getpid()}")
+    try:
+        pq.write_table(logits.with_format("arrow")[:], aside, write_page_checksum=True)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def load_teacher_logits(path: str | os.PathLike[str]) -> Dataset:
+    """Read what `save_teacher_logits` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The table, in memory.
+
+    Raises:
+        FileNotFoundError: If it does not exist.
+        ValueError: If it is not whole.
+    """
+    try:
+        return Dataset(pq.read_table(path, page_checksum_verification=True))
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(
+            f"`path` must be a whole Parquet file, got {os.fspath(path)} ({error}). Compute the logits again, with "
+            "`compute_teacher_logits`."
+        ) from error
 
 
 def add_teacher_logits(dataset: Dataset, logits: Dataset, labels: Sequence[str]) -> Dataset:

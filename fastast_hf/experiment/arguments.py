@@ -141,6 +141,10 @@ class DataArguments:
         default=None, metadata={"help": "What stands between several labels of a clip, such as ';'."}
     )
     preprocessing_num_workers: int | None = field(default=None, metadata={"help": "Processes that compute features."})
+    skip_unreadable: bool = field(
+        default=False,
+        metadata={"help": "Go without clips that cannot be read, and name them, instead of ending at the first one."},
+    )
     max_train_samples: int | None = field(default=None, metadata={"help": "Use only so many training clips."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Use only so many evaluation clips."})
 

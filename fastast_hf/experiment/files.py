@@ -3,6 +3,8 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +71,19 @@ def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
         settings: everything that decides the outcome of the run.
 
     Raises:
-        ValueError: if the folder belongs to a run with other settings.
+        ValueError: if the folder belongs to a run with other settings, or nobody can tell.
     """
     file = folder / "_settings.json"
     if not file.exists():
         write_json(file, settings)
         return
-    before = read_json(file)
+    try:
+        before = read_json(file)
+    except ValueError as error:  # no JSON, or no text
+        raise ValueError(
+            f"`output_dir` must be new or hold the same run, got {folder}, whose {file.name} cannot be read. If it is this very "
+            "run, remove that file and start again; else choose another folder."
+        ) from error
     differing = sorted(name for name in before | settings if before.get(name) != settings.get(name))
     if differing:
         name = differing[0]
@@ -83,6 +91,35 @@ def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
             f"`output_dir` must be new or hold the same run, got {folder}, whose run differs in {', '.join(differing)} "
             f"({name}: {before.get(name)!r} there, {settings.get(name)!r} now). Choose another folder, or remove this one."
         )
+
+
+@contextmanager
+def telling_what_stays(folder: Path) -> Iterator[None]:
+    """Add to an error of the system, such as a full disk, what it means for a run. The words of others say it themselves.
+
+    Args:
+        folder: the run's folder.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, ValueError) and not hasattr(error, "__notes__"):
+            error.add_note(
+                f"The run in {folder} stopped{_why_not_written(folder)}, and what was saved before is still there. Mend what "
+                "the message says and run the same command again: it goes on from the last checkpoint that is whole."
+            )
+        raise
+
+
+def _why_not_written(folder: Path) -> str:
+    """Say why a folder takes no file; nothing if it takes one."""
+    place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(2**20))
+    except OSError as error:
+        return f" because {place} cannot be written ({error.strerror})"
+    return ""
 
 
 def _check_is_no_folder(path: Path) -> None:

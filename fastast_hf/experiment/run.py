@@ -24,9 +24,9 @@ from fastast_hf.experiment.arguments import (
     deciding_settings,
     told_settings,
 )
-from fastast_hf.experiment.files import claim_folder, write_json
+from fastast_hf.experiment.files import claim_folder, telling_what_stays, write_json
 from fastast_hf.experiment.measuring import describe_merging, measure_speed
-from fastast_hf.experiment.start import knows_task, open_student, open_teacher, stock_ast
+from fastast_hf.experiment.start import knows_task, open_student, open_teacher, stock_ast, whole_weights
 from fastast_hf.experiment.task import compute_features, describe_data, load_sounds, open_feature_extractor
 from fastast_hf.experiment.training import arguments_for, prepare_teacher, train_model, train_teacher
 from fastast_hf.hub.model_card import write_model_card
@@ -77,9 +77,26 @@ def run_experiment(
         The results, the student, and where it is.
 
     Raises:
+        OSError: if the disk is full or cannot be written. What was saved before stays.
         ValueError: if the folder holds another run, or settings contradict each other.
     """
     folder = Path(str(training_arguments.output_dir))
+    with telling_what_stays(folder):
+        return _run_in(
+            folder, model_arguments, data_arguments, teacher_arguments, comparison, augmentation, training_arguments
+        )
+
+
+def _run_in(
+    folder: Path,
+    model_arguments: ModelArguments,
+    data_arguments: DataArguments,
+    teacher_arguments: TeacherArguments,
+    comparison: ComparisonArguments,
+    augmentation: SpectrogramAugmentation,
+    training_arguments: CMKDTrainingArguments,
+) -> Outcome:
+    """Run the run, see `run_experiment`."""
     settings = deciding_settings(
         model_arguments, data_arguments, teacher_arguments, comparison, augmentation, training_arguments
     )
@@ -90,12 +107,14 @@ def run_experiment(
 
     sounds = load_sounds(data_arguments, model_arguments, training_arguments)
     set_seed(training_arguments.seed)  # the new heads
-    start = open_student(model_arguments, sounds.labels)
+    with whole_weights("model_name_or_path", model_arguments.model_name_or_path):
+        start = open_student(model_arguments, sounds.labels)
     is_taught = training_arguments.distillation_weight > 0
     teacher: Any = None
     knows = False
     if is_taught:
-        teacher = open_teacher(teacher_arguments, model_arguments, sounds.labels, start.config)
+        with whole_weights("teacher_name_or_path", teacher_arguments.teacher_name_or_path):
+            teacher = open_teacher(teacher_arguments, model_arguments, sounds.labels, start.config)
         knows = knows_task(teacher_arguments, model_arguments, sounds.labels)
         prepare_teacher(teacher, knows, teacher_arguments)
     feature_extractor = open_feature_extractor(model_arguments, start.config)

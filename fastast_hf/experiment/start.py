@@ -1,8 +1,11 @@
 """The models that a run starts from, opened from whatever the user has."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     ASTConfig,
@@ -106,6 +109,25 @@ def knows_task(arguments: TeacherArguments, download_from: ModelArguments, label
     """
     path = arguments.teacher_name_or_path
     return path is not None and _answers_with(path, labels, download_from.download_options() | {"revision": "main"})
+
+
+@contextmanager
+def whole_weights(argument: str, path: str | None) -> Iterator[None]:
+    """Say whose weights are not whole, which safetensors cannot know.
+
+    Args:
+        argument: what names the checkpoint.
+        path: the checkpoint.
+
+    Raises:
+        ValueError: if a file of weights does not reach its end.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        raise ValueError(
+            f"`{argument}` must hold weights that are whole, got {path} ({error}). Copy or download them again."
+        ) from error
 
 
 def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification:

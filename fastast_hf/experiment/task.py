@@ -1,6 +1,9 @@
 """What the models of a run learn from and are judged on."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from datasets import Dataset, DatasetDict
@@ -8,9 +11,12 @@ from transformers import TrainingArguments
 from transformers.utils import cached_file
 
 from fastast_hf.data import extract_features, label_mappings, label_names, load_audio_dataset, problem_type
+from fastast_hf.data.unreadable import leave_out_unreadable
 from fastast_hf.evaluation import without_machine_path
 from fastast_hf.experiment.arguments import DataArguments, ModelArguments
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor
+
+logger = logging.getLogger(__name__)
 
 
 class Sounds(NamedTuple):
@@ -33,12 +39,14 @@ class Task(NamedTuple):
         eval: evaluation part, the same columns.
         labels: `id2label`, `label2id` and `problem_type`, as a configuration takes them.
         feature_extractor: what turned the sounds into `input_values`.
+        unreadable: clips that were left out because they cannot be read: why, by their names.
     """
 
     train: Dataset
     eval: Dataset
     labels: dict[str, Any]
     feature_extractor: FastASTFeatureExtractor
+    unreadable: Mapping[str, str] = MappingProxyType({})
 
 
 def load_sounds(
@@ -71,7 +79,10 @@ def load_sounds(
         )
         for name, limit in (("train", arguments.max_train_samples), ("eval", arguments.max_eval_samples)):
             if limit is not None:
-                parts[name] = parts[name].shuffle(training_arguments.seed).take(min(limit, len(parts[name])))
+                shuffled = parts[name].shuffle(
+                    training_arguments.seed, keep_in_memory=True, load_from_cache_file=False
+                )
+                parts[name] = shuffled.take(min(limit, len(parts[name])))
     id2label, label2id = label_mappings(label_names(parts["train"]))
     labels = {"id2label": id2label, "label2id": label2id, "problem_type": problem_type(parts["train"])}
     return Sounds(parts, labels)
@@ -83,28 +94,41 @@ def compute_features(
     arguments: DataArguments,
     training_arguments: TrainingArguments,
 ) -> Task:
-    """Compute the features of each clip once.
+    """Compute the features of each clip once, without those that cannot be read if that is asked for.
 
     Args:
         sounds: the clips.
         feature_extractor: what turns them into spectrograms.
-        arguments: in how many processes.
+        arguments: in how many processes, and whether clips that cannot be read are left out.
         training_arguments: say which process goes first; the others read what it has cached.
 
     Returns:
         The task.
     """
+    num_proc = arguments.preprocessing_num_workers
+    features: dict[str, Dataset] = {}
+    unreadable: dict[str, str] = {}
     with training_arguments.main_process_first(desc="features"):
-        features = {
-            name: extract_features(
-                part,
-                feature_extractor,
-                num_proc=arguments.preprocessing_num_workers,
-                desc=f"Features of the {name} part",
+        for name, part in sounds.parts.items():
+            if arguments.skip_unreadable:
+                part, found = leave_out_unreadable(
+                    part,
+                    sampling_rate=feature_extractor.sampling_rate,
+                    num_proc=num_proc,
+                    desc=f"Trying the clips of the {name} part",
+                )
+                unreadable |= found
+            features[name] = extract_features(
+                part, feature_extractor, num_proc=num_proc, desc=f"Features of the {name} part"
             )
-            for name, part in sounds.parts.items()
-        }
-    return Task(features["train"], features["eval"], sounds.labels, feature_extractor)
+    if unreadable:
+        logger.warning(
+            "Left out because they cannot be read: %d of %d clips\n  %s",
+            len(unreadable),
+            sum(map(len, sounds.parts.values())),
+            "\n  ".join(f"{name}: {error}" for name, error in unreadable.items()),
+        )
+    return Task(features["train"], features["eval"], sounds.labels, feature_extractor, unreadable)
 
 
 def open_feature_extractor(arguments: ModelArguments, config: FastASTConfig) -> FastASTFeatureExtractor:
@@ -150,6 +174,7 @@ def describe_data(arguments: DataArguments, task: Task) -> dict[str, Any]:
         "num_eval": len(task.eval),
         "labels": list(task.labels["label2id"]),
         **({} if is_local else {"id": name}),
+        **({"unreadable": dict(task.unreadable)} if task.unreadable else {}),
         **{field: value for field, value in division.items() if value is not None},
     }
 

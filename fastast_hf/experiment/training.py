@@ -1,6 +1,7 @@
 """One model of a run: trained, or taken up where an interrupted run left it."""
 
 import copy
+import logging
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,11 +9,14 @@ from typing import Any, NamedTuple
 from transformers import EvalPrediction
 
 from fastast_hf.distillation import CMKDTrainer, CMKDTrainingArguments, SpectrogramAugmentation, match_labels
-from fastast_hf.distillation.checkpoints import last_checkpoint
+from fastast_hf.distillation.checkpoints import find_flaw_of_model, last_checkpoint
+from fastast_hf.distillation.digests import write_digests
 from fastast_hf.evaluation import compute_metrics
 from fastast_hf.experiment.arguments import TeacherArguments
 from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.experiment.task import Task
+
+logger = logging.getLogger(__name__)
 
 RECORD_NAME = "_record.json"
 """What is told of a model once it is trained: its presence says that the training is over."""
@@ -72,9 +76,10 @@ def train_model(
         The model and its record.
     """
     folder = Path(str(arguments.output_dir))
-    if (folder / RECORD_NAME).exists():
+    known = _read_record(folder)
+    if known is not None:
         trained = type(model).from_pretrained(folder, use_safetensors=True).to(arguments.device).eval()
-        return TrainedModel(trained, read_json(folder / RECORD_NAME))
+        return TrainedModel(trained, known)
 
     trainer = CMKDTrainer(
         model=model,
@@ -98,8 +103,26 @@ def train_model(
     trainer.save_model()
     with arguments.main_process_first(desc="record"):
         if trainer.is_world_process_zero():
+            write_digests(folder)
             write_json(folder / RECORD_NAME, record)
     return TrainedModel(model.eval(), record)
+
+
+def _read_record(folder: Path) -> dict[str, Any] | None:
+    """Read what is told of a trained model; None if there is none, or the model beside it is not what was saved."""
+    file = folder / RECORD_NAME
+    if not file.exists():
+        return None
+    try:
+        record = read_json(file)
+    except ValueError:  # no JSON, or no text
+        flaw: str | None = f"{RECORD_NAME} cannot be read"
+    else:
+        flaw = find_flaw_of_model(folder)
+    if flaw is None:
+        return record
+    logger.warning("The model in %s is not read back, and learns from its last checkpoint on: %s", folder, flaw)
+    return None
 
 
 def prepare_teacher(teacher: Any, knows_task: bool, teacher_arguments: TeacherArguments) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import ASTConfig
 
 from .merge_schedule import MergeSchedule, check_merging, plan_merges
+from .safe_weights import check_weights_name
 from .version import __version__, check_saved_version
 
 if (
@@ -170,6 +171,7 @@ class FastASTConfig(ASTConfig):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Read a configuration as a dictionary; one of a published AST counts as FastAST's own."""
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        check_weights_name(config_dict)
         if config_dict.get("model_type") == ASTConfig.model_type:
             config_dict["model_type"] = cls.model_type
         return config_dict, kwargs

@@ -30,6 +30,7 @@ from .configuration_fastast import FastASTConfig
 from .layers_fastast import FastASTEmbeddings, FastASTLayer
 from .merge_schedule import NUM_SPECIAL_TOKENS
 from .position_embeddings import position_embeddings_converter
+from .safe_weights import SafeWeightsMixin
 from .token_merging import token_size_bias
 
 # transformers renames the keys of published AST checkpoints by class name, and knows only its own classes.
@@ -102,7 +103,7 @@ class MergeScheduleMixin:
         self.config.set_merge_schedule(tokens_merged_per_layer=tokens_merged_per_layer)
 
 
-class FastASTModel(MergeScheduleMixin, ASTModel):
+class FastASTModel(MergeScheduleMixin, SafeWeightsMixin, ASTModel):
     """AST's encoder with token merging. `merge_ratio` in the configuration decides how much."""
 
     config: FastASTConfig
@@ -283,7 +284,7 @@ class FastASTModel(MergeScheduleMixin, ASTModel):
             )
 
 
-class FastASTForAudioClassification(MergeScheduleMixin, ASTForAudioClassification):
+class FastASTForAudioClassification(MergeScheduleMixin, SafeWeightsMixin, ASTForAudioClassification):
     """AST's classifier with token merging. Opens any AST checkpoint, and stock AST opens what it saves.
 
     Example:

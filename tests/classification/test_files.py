@@ -1,5 +1,6 @@
 """What is found in a folder."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_a_folder_with_all_below_it_in_order(folder):
 def test_a_named_file_may_have_any_name_and_need_not_exist(folder):
     names = [folder / "a" / "notes.txt", "not/there.wav", folder / "c"]
     assert list(find_sound_files(names)) == [names[0], Path("not/there.wav"), folder / "c" / "d" / "e.mp3"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_what_may_never_end_is_left_out_and_what_is_gone_is_not(tmp_path):
+    """Whoever searches a folder does not mean a pipe that nobody writes into."""
+    os.mkfifo(tmp_path / "pipe.wav")
+    for name, target in (("zeros.wav", os.devnull), ("gone.wav", "nothing"), ("loop.wav", "loop.wav")):
+        (tmp_path / name).symlink_to(target)
+    assert [path.name for path in find_sound_files(tmp_path)] == ["gone.wav", "loop.wav"]
+    assert list(find_sound_files(tmp_path / "pipe.wav")) == [tmp_path / "pipe.wav"]
 
 
 def test_one_path_is_not_a_list_of_letters():

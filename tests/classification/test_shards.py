@@ -68,7 +68,7 @@ def test_half_a_shard_is_none(tmp_path):
 def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     made = make(tmp_path)
 
-    def full(table, path):
+    def full(table, path, **options):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
@@ -102,3 +102,17 @@ def test_another_run_is_refused_by_the_name_of_the_setting(tmp_path, settings, w
 def test_another_name_of_the_model_is_no_other_run(tmp_path):
     make(tmp_path).write(0, RESULTS)
     assert make(tmp_path, SETTINGS | {"model": "b"}).finished() == {0}
+
+
+def test_a_shard_that_was_altered_is_none_and_told_once(tmp_path, caplog):
+    made = make(tmp_path)
+    made.write(0, RESULTS)
+    assert make(tmp_path).finished() == {0}
+    data = bytearray(made.path(0).read_bytes())
+    data[60] ^= 0xFF
+    made.path(0).write_bytes(data)
+    again = make(tmp_path)
+    assert again.finished() == again.finished() == set()
+    assert caplog.text.count("shard-00000-of-00003.parquet is not whole, and is made again: ") == 1
+    again.write(0, RESULTS)
+    assert make(tmp_path).finished() == {0}

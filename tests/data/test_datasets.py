@@ -332,3 +332,25 @@ def test_loose_sound_files_by_name(load, folder, monkeypatch):
         ValueError, match=r"`dataset_name` must be a data set that .* without torchcodec, got .* Download"
     ):
         load(dataset_name=str(folder), eval_split_name="test")
+
+
+# Paths
+
+
+@pytest.mark.parametrize("name", ["../sounds/a.wav", "train/../../outside.wav", "train/../a.wav", "{folder}/a.wav"])
+def test_a_path_that_leaves_the_folder_is_refused(load, folder, name):
+    (folder.parent / "outside.wav").write_bytes((folder / "a.wav").read_bytes())
+    name = name.format(folder=folder)
+    write_metadata(folder, f"file_name,label,fold\nb.wav,cat,1\n{name},dog,2\n")
+    message = (
+        rf"`file_name` must stay in the data folder, got '{re.escape(name)}' in row 1 of .*metadata\.csv'\. Write"
+    )
+    with pytest.raises(ValueError, match=message):
+        load(eval_fold=1)
+
+
+def test_a_link_in_the_folder_is_followed(load, folder):
+    outside = folder.parent / "outside.wav"
+    (folder / "a.wav").rename(outside)
+    (folder / "a.wav").symlink_to(outside)  # as the Hub's cache has them
+    assert names(load(eval_fold=2)["train"]) == ["a.wav", "b.wav", "e.wav"]

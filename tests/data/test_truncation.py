@@ -82,6 +82,28 @@ def test_a_written_file_is_whole_and_its_parts_are_not(tmp_path, container, subt
         assert_refused(data, tmp_path, f"cut.{container.lower()}")
 
 
+@pytest.mark.parametrize("tags", [b"", b"ID3\x04\0\0" + bytes([0, 0, 2, 0]) + bytes(256)])
+def test_a_flac_file_cut_where_a_frame_ends(tmp_path, tags):
+    """libFLAC finds nothing wrong: the frames are whole, and the header alone tells of more."""
+    whole = encode(noise(), format="FLAC")
+    frames = [frame.start() for frame in re.finditer(rb"\xff\xf8", whole)]
+    assert len(load_audio(tags + whole)) == 16_000
+    for frame in frames[1:]:
+        assert_refused(tags + whole[:frame], tmp_path, "cut.flac")
+
+
+def test_a_flac_file_that_tells_of_hours(tmp_path):
+    whole = encode(noise(), format="FLAC")
+    packed = int.from_bytes(whole[18:26], "big")  # the lowest 36 bits count the samples
+    for samples in (16_001, 36_000 * 16_000, 2**36 - 1):
+        data = whole[:18] + (packed >> 36 << 36 | samples).to_bytes(8, "big") + whole[26:]
+        assert_refused(data, tmp_path, "hours.flac")
+    with pytest.raises(
+        ValueError, match=r"cut short: it tells of 68719476735 samples and holds 16000\. Copy it again"
+    ):
+        load_audio(data)
+
+
 def test_the_reason_is_told():
     wav = encode(noise(), format="WAV", subtype="PCM_16")
     with pytest.raises(ValueError, match=r"which was cut short: its last 1000 bytes are missing. Copy it again; if"):

@@ -8,7 +8,7 @@ import pytest
 from datasets import Dataset
 
 from fastast_hf.distillation import CMKDTrainer, CMKDTrainingArguments
-from fastast_hf.distillation.checkpoints import find_flaw, last_checkpoint
+from fastast_hf.distillation.checkpoints import find_flaw, find_flaw_of_model, last_checkpoint
 from tests.conftest import tiny_input, tiny_model
 
 
@@ -102,3 +102,30 @@ def written_by(checkpoint, num_processes):
     state = (checkpoint / "rng_state.pth").rename(checkpoint / "rng_state_0.pth")
     for index in range(1, num_processes):
         shutil.copy(state, checkpoint / f"rng_state_{index}.pth")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt"])
+def test_a_checkpoint_that_is_not_what_was_written_is_passed_over(folder, caplog, name):
+    alter(folder / "checkpoint-2" / name)
+    assert last_checkpoint(folder) == folder / "checkpoint-1"
+    assert f"checkpoint-2 is passed over: {name} is not what was written" in caplog.text
+
+
+def alter(path):
+    """Change one bit, and keep the length."""
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_model_is_whole_or_tells_what_is_wrong(folder):
+    model = folder / "checkpoint-2"
+    assert find_flaw_of_model(model) is None
+    alter(model / "model.safetensors")
+    assert find_flaw_of_model(model) == "model.safetensors is not what was written"
+    os.truncate(model / "model.safetensors", 1000)
+    assert find_flaw_of_model(model) == "model.safetensors cannot be read"
+    (model / "model.safetensors").unlink()
+    assert find_flaw_of_model(model) == "it lacks model.safetensors"
+    (folder / "checkpoint-1" / "config.json").unlink()
+    assert find_flaw_of_model(folder / "checkpoint-1") == "config.json cannot be read"

@@ -9,7 +9,13 @@ from transformers import ASTFeatureExtractor
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from fastast_hf.data import extract_features, load_audio_dataset
-from fastast_hf.distillation import CMKDTrainer, add_teacher_logits, compute_teacher_logits
+from fastast_hf.distillation import (
+    CMKDTrainer,
+    add_teacher_logits,
+    compute_teacher_logits,
+    load_teacher_logits,
+    save_teacher_logits,
+)
 from fastast_hf.distillation.stored_logits import check_teacher_logits
 from tests.data.conftest import write_folder
 from tests.distillation.test_trainer import NUM_FRAMES, NUM_MEL_BINS, arguments, convolutional_teacher, student
@@ -327,3 +333,39 @@ def test_logits_of_a_transform_train_as_stored_ones(tmp_path, features):
         trainer.train()
         losses.append(trainer.state.log_history[0]["distillation_loss"])
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_what_was_saved_comes_back(tmp_path):
+    logits = table(["a.wav", "b.wav"], [ROW, ROW[::-1]])
+    save_teacher_logits(logits, tmp_path / "teacher.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["teacher.parquet"]
+    assert load_teacher_logits(tmp_path / "teacher.parquet").to_dict() == logits.to_dict()
+    assert (
+        Dataset.from_parquet(str(tmp_path / "teacher.parquet"), cache_dir=tmp_path / "cache").to_dict()
+        == logits.to_dict()
+    )
+
+
+def test_a_save_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "teacher.parquet"
+    save_teacher_logits(table(["a.wav"], [ROW]), path)
+    with pytest.raises(NotADirectoryError):
+        save_teacher_logits(table(["b.wav"], [ROW]), path / "below")
+    with pytest.raises(FileNotFoundError):
+        save_teacher_logits(table(["b.wav"], [ROW]), tmp_path / "nowhere" / "teacher.parquet")
+    assert load_teacher_logits(path)["file_name"][:] == ["a.wav"]
+    with pytest.raises(FileNotFoundError):
+        load_teacher_logits(tmp_path / "nothing.parquet")
+
+
+def test_a_table_that_is_not_whole_is_refused(tmp_path):
+    path = tmp_path / "teacher.parquet"
+    save_teacher_logits(table([f"{index}.wav" for index in range(50)], [ROW] * 50), path)
+    whole = path.read_bytes()
+    altered = bytearray(whole)
+    altered[60] ^= 0xFF
+    for broken in (b"", whole[:4], whole[: len(whole) // 2], whole[:-1], bytes(altered)):
+        path.write_bytes(broken)
+        message = r"`path` must be a whole Parquet file, got .*teacher\.parquet \(.*\)\. Compute the logits again, with `compute"
+        with pytest.raises(ValueError, match=message):
+            load_teacher_logits(path)

@@ -21,10 +21,10 @@ def kill_where(shard: int, is_aside: bool) -> None:
     """End the process at a shard, before it is written or before it is renamed."""
     write = shards.pq.write_table
 
-    def write_or_die(table: Any, path: Path) -> None:
+    def write_or_die(table: Any, path: Path, **options: Any) -> None:
         is_here = path.name.startswith(f"_shard-{shard:05}-")
         if not is_here or is_aside:
-            write(table, path)
+            write(table, path, **options)
         if is_here:
             os.kill(os.getpid(), signal.SIGKILL)
 

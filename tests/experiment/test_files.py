@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fastast_hf.experiment import files
-from fastast_hf.experiment.files import check_output_path, claim_folder, read_json, write_json
+from fastast_hf.experiment.files import check_output_path, claim_folder, read_json, telling_what_stays, write_json
 
 
 def test_json_comes_back(tmp_path):
@@ -75,3 +75,46 @@ def test_the_same_run_goes_on_and_another_is_refused(tmp_path):
         ValueError, match=r"`output_dir` must be new or hold the same run, got .*learning_rate: 0.1 there"
     ):
         claim_folder(tmp_path / "run", {"learning_rate": 0.2, "seed": 0})
+
+
+@pytest.mark.parametrize("half", ["", '{"seed": 4', "\x00\x00"])
+def test_settings_that_cannot_be_read_are_told(tmp_path, half):
+    claim_folder(tmp_path, {"seed": 42})
+    (tmp_path / "_settings.json").write_text(half)
+    message = (
+        r"`output_dir` must be new or hold the same run, got .*, whose _settings\.json cannot be read\. If it is this very "
+        r"run, remove that file and start again; else choose another folder"
+    )
+    with pytest.raises(ValueError, match=message):
+        claim_folder(tmp_path, {"seed": 42})
+
+
+def test_an_error_of_the_system_is_told_with_what_stays(tmp_path):
+    with pytest.raises(OSError, match="No space left") as caught, telling_what_stays(tmp_path / "run"):
+        raise OSError(28, "No space left on device")
+    (note,) = caught.value.__notes__
+    assert note.startswith(
+        f"The run in {tmp_path / 'run'} stopped, and what was saved before is still there. Mend what"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_why_a_folder_takes_no_file_is_told(tmp_path, monkeypatch):
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", full)
+    with pytest.raises(RuntimeError) as caught, telling_what_stays(tmp_path):
+        raise RuntimeError("unexpected pos 64 vs 0")  # torch's words for it
+    assert f"because {tmp_path} cannot be written (No space left on device)" in caught.value.__notes__[0]
+
+
+def test_an_error_with_words_of_its_own_gets_no_others(tmp_path):
+    with pytest.raises(ValueError, match="mine") as caught, telling_what_stays(tmp_path):
+        raise ValueError("mine")
+    assert not hasattr(caught.value, "__notes__")
+    told = ConnectionError("no Hub")
+    told.add_note("nothing is lost")
+    with pytest.raises(ConnectionError) as caught, telling_what_stays(tmp_path):
+        raise told
+    assert caught.value.__notes__ == ["nothing is lost"]

@@ -7,7 +7,8 @@ from transformers import ASTConfig, ASTForAudioClassification, ViTConfig, ViTMod
 from fastast_hf import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassification
 from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
-from fastast_hf.experiment.start import knows_task, open_student, open_teacher, stock_ast
+from fastast_hf.experiment.start import knows_task, open_student, open_teacher, stock_ast, whole_weights
+from tests.conftest import tiny_model
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 LABELS = {
@@ -110,3 +111,13 @@ def test_the_stock_copy_gives_the_same_logits(attention):
         assert torch.equal(ast(input_values).logits, student(input_values).logits)
     ast.classifier.dense.weight.data.zero_()
     assert student.classifier.dense.weight.abs().sum() > 0, "the copy must not share weights"
+
+
+@pytest.mark.parametrize("argument", ["model_name_or_path", "teacher_name_or_path"])
+def test_weights_that_are_cut_short_are_told_by_their_folder(tmp_path, argument):
+    tiny_model().save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    message = rf"`{argument}` must hold weights that are whole, got {tmp_path} \(.*\)\. Copy or download them again"
+    with pytest.raises(ValueError, match=message), whole_weights(argument, str(tmp_path)):
+        FastASTForAudioClassification.from_pretrained(tmp_path)

@@ -1,5 +1,8 @@
 """The sounds of a run: divided, turned into features, and named."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from transformers import ASTFeatureExtractor
@@ -66,3 +69,27 @@ def test_other_mel_bins_are_refused(tmp_path):
     ASTFeatureExtractor(num_mel_bins=40).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"`feature_extractor_name` must make the student's 48 mel bins, got .* 40"):
         open_feature_extractor(ModelArguments(config_name="any", feature_extractor_name=str(tmp_path)), CONFIG)
+
+
+def test_clips_that_cannot_be_read_are_left_out_and_named(miniature, tmp_path, caplog):
+    sounds = Path(shutil.copytree(miniature.data["data_dir"], tmp_path / "sounds"))
+    miniature.data["data_dir"] = str(sounds)
+    names = ["decaying_noise/00000.wav", "vibrato/00003.wav"]  # of the evaluation part, and of the other
+    for name in names:
+        (sounds / name).write_text("not a sound")
+    with pytest.raises(ValueError, match=r"`source` must be a complete sound file .*got '.*00003\.wav"):
+        task_of(miniature)
+    task = task_of(miniature, skip_unreadable=True)
+    assert (len(task.train), len(task.eval)) == (39, 9)
+    assert sorted(task.unreadable) == names
+    assert "Left out because they cannot be read: 2 of 50 clips\n  " in caplog.text
+    assert all(f"\n  {name}: `source` must be" in caplog.text for name in names)
+    told = describe_data(DataArguments(**miniature.data), task)
+    assert told["unreadable"] == task.unreadable
+    assert str(tmp_path) not in str(told)
+
+
+def test_a_whole_set_tells_of_no_clip(miniature):
+    task = task_of(miniature, skip_unreadable=True)
+    assert (len(task.train), len(task.eval)) == (40, 10)
+    assert "unreadable" not in describe_data(DataArguments(**miniature.data), task)

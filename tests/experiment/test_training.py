@@ -69,3 +69,32 @@ def test_a_teacher_that_cannot_be_frozen_is_told():
     arguments = TeacherArguments(teacher_freeze_base_model=True)
     with pytest.raises(ValueError, match="`teacher_freeze_base_model` must be False for a object, got True"):
         prepare_teacher(object(), True, arguments)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("model.safetensors", "model.safetensors is not what was written"),
+        ("_record.json", "_record.json cannot be read"),
+        ("config.json", "config.json cannot be read"),
+    ],
+)
+def test_a_trained_model_that_is_not_whole_learns_again(miniature, caplog, file, words):
+    task = task_of(miniature)
+    settings = miniature.training_arguments(distillation_weight=0.0, num_train_epochs=1, max_steps=1)
+
+    def train():
+        start = tiny_model(num_mel_bins=48, max_length=64, **task.labels)
+        return train_model(start, task, SpectrogramAugmentation(), settings)
+
+    first = train()
+    path = miniature.folder / "run" / file
+    path.write_bytes(path.read_bytes()[:-9] + bytes(9))
+    again = train()
+    assert f"is not read back, and learns from its last checkpoint on: {words}" in caplog.text
+    caplog.clear()
+    read_back = train()
+    assert caplog.text == ""
+    assert first.record["metrics"] == again.record["metrics"] == read_back.record["metrics"]
+    for name, weight in first.model.state_dict().items():
+        assert torch.equal(read_back.model.state_dict()[name], weight), name

@@ -5,14 +5,11 @@ import json
 import pytest
 from huggingface_hub import ModelCard
 from huggingface_hub.utils import httpx
-from transformers.utils.hub import hf_api
 
 from fastast_hf import FastASTForAudioClassification
 from tests.conftest import tiny_config, tiny_model
 from tests.hub.commits import assert_whole
 from tests.hub.process_worker import MERGE_RATIO, feature_extractor, trainer
-from tests.loopback_hub import LoopbackHub
-from tests.loopback_routes import TOKEN
 from tests.without_package import assert_complete, code_behind
 
 # The client's own, as it sends a file through Git LFS.
@@ -30,24 +27,6 @@ STAGES = {
     "upload": ("PUT", "^/storage/"),
     "commit": ("POST", "/commit/"),
 }
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch, no_waiting):
-    """The Hub of this process, in place of the one that huggingface_hub found when it was imported."""
-    with LoopbackHub() as hub:
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setattr(hf_api(), "endpoint", hub.url)
-        for name, value in {
-            "ENDPOINT": hub.url,
-            "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
-            "HF_HUB_CACHE": str(tmp_path / "cache"),
-            "HF_HUB_DISABLE_XET": True,
-            "HF_HUB_OFFLINE": False,
-        }.items():
-            monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
-        yield hub
-    assert hub.not_spoken == []
 
 
 def meet_fault(hub, action):

@@ -12,7 +12,7 @@ LAYERS = 3
 def naive_plan(num_patches, ratios=None, counts=None):
     """Follow the tokens layer by layer, in exact fractions."""
     merged, left = [], []
-    for layer in range(LAYERS):
+    for layer in range(len(ratios or counts)):
         wanted = counts[layer] if counts else int(Fraction(ratios[layer]) * num_patches)
         while wanted > num_patches - wanted:  # more would leave some without a partner
             wanted -= 1

@@ -38,7 +38,7 @@ def time_mask(frames_kept, batch_size=2):
     return mask.expand(batch_size, -1)
 
 
-def naive_forward(model, tokens):
+def naive_forward(model, tokens, match=naive_matching):
     """Classify one clip from its embeddings (N, D), as the paper's text does it: logits, token sources and token sizes."""
     base, config = model.base_model, model.config
     heads = config.num_attention_heads
@@ -62,7 +62,7 @@ def naive_forward(model, tokens):
             weights = sizes * scores.exp() if config.proportional_attention else scores.exp()
             out.append(weights / weights.sum(-1, keepdim=True) @ v[head])
         x = x + attention.o_proj(torch.cat(out, dim=-1))
-        matching = naive_matching(k, merged)
+        matching = match(k, merged)
         sources = torch.tensor(naive_source_map(sources, *matching))
         x, sizes = naive_merge(x, sizes, *matching)
         x, sizes = x.float(), sizes.float()

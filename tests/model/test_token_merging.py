@@ -2,8 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastast_hf.model.token_merging import (
     Matching,
@@ -181,6 +184,21 @@ def test_a_tie_goes_to_the_lowest_index():
     matching = matching_of(keys, 3)
     assert matching.src.tolist() == [[2, 4, 6]]
     assert matching.dst.tolist() == [[3, 3, 3]]
+
+
+@settings(deadline=None)
+@given(num_patches=st.integers(2, 300), directions=st.integers(1, 4), seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_exact_ties_go_to_the_lowest_index_however_many_there_are(num_patches, directions, seed, data):
+    """Among hundreds of equals, a vectorised maximum or an unstable sort could find another one than the first."""
+    merged = data.draw(st.integers(1, num_patches // 2))
+    of_token = np.random.default_rng(seed).integers(directions, size=num_patches)
+    keys = torch.eye(4)[torch.from_numpy(np.concatenate([np.zeros(SPECIAL, dtype=np.int64), of_token]))]
+    matching = matching_of(keys[None, None], merged)
+    similarity = of_token[::2, None] == of_token[None, 1::2]  # exactly 1 or exactly 0
+    partner = similarity.argmax(axis=1)  # numpy's is the first
+    accepted = sorted(range(len(partner)), key=lambda token: (not similarity[token].any(), token))[:merged]
+    assert matching.src[0].tolist() == [SPECIAL + 2 * token for token in accepted]
+    assert matching.dst[0].tolist() == [SPECIAL + 2 * int(partner[token]) + 1 for token in accepted]
 
 
 def test_a_key_of_zeros_is_like_no_other():

@@ -1,0 +1,44 @@
+"""Pickled weights in a repository on the Hub. Those in a folder are in tests/test_pickled_weights.py."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fastast_hf import FastASTForAudioClassification
+from fastast_hf.hub.safe_weights import check_safe_weights
+from tests.conftest import tiny_ast
+
+
+@pytest.fixture
+def published(hub, tmp_path, monkeypatch):
+    """Publish an AST whole, and one that has its weights as a pickle alone."""
+    # Else transformers asks a service on the Hub for safetensors of such a repository.
+    monkeypatch.setenv("DISABLE_SAFETENSORS_CONVERSION", "1")
+    folder = tmp_path / "ast"
+    tiny_ast(num_hidden_layers=1).save_pretrained(folder)
+    hub.publish(folder, "you/safe")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    hub.publish(folder, "you/pickled")
+
+
+def test_a_repository_with_safetensors_passes(published):
+    check_safe_weights("you/safe", {"revision": "main"})
+    FastASTForAudioClassification.from_pretrained("you/safe")
+
+
+def test_a_repository_with_pickled_weights_is_refused_before_they_are_fetched(published, hub):
+    message = r"`model\.safetensors` must be in the checkpoint, got you/pickled without\. Pickled .*Convert it once"
+    with pytest.raises(ValueError, match=message):
+        check_safe_weights("you/pickled", {"revision": "main"})
+    message = (
+        r"`pretrained_model_name_or_path` must hold model\.safetensors, got you/pickled without.*Convert an AST once"
+    )
+    with pytest.raises(OSError, match=message):
+        FastASTForAudioClassification.from_pretrained("you/pickled")
+    assert hub.count("GET", r"pytorch_model\.bin") == 0
+
+
+def test_a_repository_that_is_not_there_is_told(hub):
+    with pytest.raises(OSError, match="you/nothing is not a local folder and is not a valid model identifier"):
+        check_safe_weights("you/nothing", {"revision": "main"})
