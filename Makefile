@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo space test conformance evidence growth commands audit lint check fix render clean
+.PHONY: setup demo space test conformance evidence growth commands faults odd-sounds audit lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -45,6 +45,12 @@ growth: $(READY)  ## How time and memory grow with length, batch and model, some
 
 commands: $(READY)  ## What the README's commands print, on a machine that does nothing else
 	$(BIN)/python -m model_cards.commands
+
+faults: $(READY)  ## Kill, fill, cut and break, fifty times and more; count what survives
+	$(BIN)/python -m tests.faults
+
+odd-sounds: $(READY)  ## Two hundred broken and odd sound files through every door; count the answers
+	$(BIN)/python -m tests.odd_sounds
 
 audit: $(READY)  ## Known flaws of what is installed, by pip-audit; says so where nobody can be asked
 	$(BIN)/python .ci/audit.py

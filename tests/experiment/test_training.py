@@ -85,7 +85,7 @@ def test_a_trained_model_that_is_not_whole_learns_again(miniature, caplog, file,
 
     def train():
         start = tiny_model(num_mel_bins=48, max_length=64, **task.labels)
-        return train_model(start, task, SpectrogramAugmentation(), settings)
+        return train_model(start, task, SpectrogramAugmentation(**miniature.augmentation), settings)
 
     first = train()
     path = miniature.folder / "run" / file

@@ -120,6 +120,15 @@ def test_few_clips_are_refused():
         tune_schedule(opened(), CLIPS[:5], TuningSettings(speedup=2.0))
 
 
+def test_the_search_goes_by_softened_answers():
+    model = opened().model
+    twin = with_schedule(model, merge_ratio=[0.5, 0.0, 0.1])
+    with torch.inference_mode():
+        soft = [logits.double().div(2).log_softmax(-1) for logits in (model(CLIPS).logits, twin(CLIPS).logits)]
+    expected = sum(float(p.exp() @ (p - q)) for p, q in zip(*soft, strict=True)) / len(CLIPS)
+    assert AnswersOfSchedules(model, CLIPS, 4).divergence((0.5, 0.0, 0.1)) == pytest.approx(expected, rel=1e-4)
+
+
 def test_what_is_saved_is_counted_for_ratios_and_counts():
     model = opened().model
     answers = AnswersOfSchedules(model, CLIPS, 4)
