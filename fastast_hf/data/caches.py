@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, config, load_dataset
+from datasets import Dataset, Features, config, load_dataset
 from datasets.exceptions import DatasetGenerationError
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,26 @@ def _drop_broken_infos(reader: str, cache_dir: Any) -> None:
             json.loads(info.read_bytes())
         except ValueError:  # no JSON, or no text
             shutil.rmtree(info.parent, ignore_errors=True)
+
+
+def cast_or_recast(dataset: Dataset, features: Features) -> Dataset:
+    """Cast columns; where what was cast before cannot be read back, cast them again.
+
+    Args:
+        dataset: What is cast.
+        features: Of all its columns.
+
+    Returns:
+        The data set with these features.
+    """
+    try:
+        found = dataset.cast(features)
+        if len(found) == len(dataset):
+            return found
+    except (pa.ArrowInvalid, OSError):
+        pass
+    logger.warning("Columns in the cache cannot be read, and are cast again")
+    return dataset.cast(features, load_from_cache_file=False)
 
 
 def drop_broken_cache(dataset: Dataset, fingerprint: str) -> None:

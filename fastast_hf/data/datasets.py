@@ -15,7 +15,7 @@ from datasets import Audio, Dataset, DatasetDict, Features, Value, concatenate_d
 from datasets.exceptions import DatasetGenerationError
 from datasets.fingerprint import Hasher
 
-from fastast_hf.data.caches import UNREADABLE, load_or_reload
+from fastast_hf.data.caches import UNREADABLE, cast_or_recast, load_or_reload
 from fastast_hf.data.labels import encode_labels
 
 METADATA_READERS = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "parquet"}
@@ -256,7 +256,7 @@ def _name_sounds(part: Dataset) -> Dataset:
         if part.features[FILE_NAME] == Value("string"):
             return part
         features = part.features.copy() | {FILE_NAME: Value("string")}
-        return part.cast(Features(features), load_from_cache_file=False)
+        return cast_or_recast(part, Features(features))
     sounds = part.select_columns("audio").with_format("arrow")[:]["audio"]  # not read, only their names
     names = pc.struct_field(sounds, "path").to_pylist()
     return part if None in names else part.add_column(FILE_NAME, names)

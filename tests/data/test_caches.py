@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 from datasets.arrow_writer import ArrowWriter
 
-from fastast_hf.data.caches import drop_broken_cache, load_or_reload
+from fastast_hf.data.caches import cast_or_recast, drop_broken_cache, load_or_reload
 from fastast_hf.data.features import extract_features
 
 
@@ -58,6 +58,25 @@ def test_a_cache_that_ends_between_two_batches_lacks_rows(load, feature_extracto
         writer.finalize()
     assert len(Dataset.from_file(str(path))) == 2
     assert len(extract_features(part, feature_extractor, batch_size=1)) == 3
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_columns_that_were_cast_and_cut_are_cast_again(load, tmp_path, caplog, share):
+    def cast():
+        table = load(eval_fold=2)["train"].with_format(None)
+        return cast_or_recast(table, Features(table.features.copy() | {"file_name": Value("large_string")}))
+
+    first = cast()
+    expected = first.to_dict()
+    (file,) = first.cache_files
+    data = Path(file["filename"]).read_bytes()
+    Path(file["filename"]).unlink()  # this process still looks at the old one
+    Path(file["filename"]).write_bytes(data[: int(share * len(data))])
+    assert cast().to_dict() == expected
+    assert "Columns in the cache cannot be read, and are cast again" in caplog.text
+    caplog.clear()
+    assert cast().to_dict() == expected
+    assert caplog.text == ""
 
 
 def test_a_whole_cache_stays(load, tmp_path, feature_extractor, caplog):

@@ -25,11 +25,10 @@ FAULTS: dict[str, tuple[dict[str, Any], bool]] = {
 """What goes wrong, and whether the process must end by it: a client may try again by itself."""
 
 
-def fail_pushes(runs: Runs, names: tuple[str, ...] = tuple(FAULTS)) -> Iterator[Outcome]:
+def fail_pushes(runs: Runs) -> Iterator[Outcome]:
     """Let the Hub fail once in each way, and start the same command again."""
     with LoopbackHub() as hub:
-        for index, name in enumerate(names):
-            fault, must_end = FAULTS[name]
+        for index, (name, (fault, must_end)) in enumerate(FAULTS.items()):
             trouble = _push(runs, f"pushed-{index}", hub, fault, must_end=must_end)
             hub.faults.clear()
             hub.objects.clear()  # else a client need not send what it has sent before

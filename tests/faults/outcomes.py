@@ -28,8 +28,9 @@ class Outcome:
 
 def table_of(outcomes: Sequence[Outcome]) -> Table:
     """Count by kind."""
-    table = Table("Kind", title="Injected faults")
-    for name in ("Injected", "Survived", "Lost", "Not possible here"):
+    table = Table(title="Injected faults")
+    table.add_column("Kind", no_wrap=True)
+    for name in ("Injected", "Survived", "Lost", "Impossible here"):
         table.add_column(name, justify="right")
     kinds = list(dict.fromkeys(outcome.kind for outcome in outcomes))
     for kind in kinds:
