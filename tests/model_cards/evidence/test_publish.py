@@ -1,6 +1,8 @@
 """A published folder, from a small model in place of a trained one."""
 
 import copy
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from transformers import pipeline
 from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.hub.results import load_results
+from fastast_hf.model import modeling_fastast
 from model_cards.evidence import places, publish
 from tests.conftest import SIZES, tiny_model
 from tests.hub.results_example import comparison_example, example, speed_example
@@ -87,6 +90,21 @@ def test_the_card_states_licences_speed_on_a_quiet_machine_and_all_folds(run, da
     assert read_json(folder / "config.json")["merge_ratio"] == 0.25
     assert "Training |" not in card.text.split("## Training")[0]
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_code_and_card_are_written_anew_when_the_training_is_gone(run, data, tmp_path):
+    folder = publish.publish("esc10", data, tmp_path / "cards")
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "modeling_fastast.py").write_text("an older version")
+    (folder / "README.md").write_text("an older card")
+    shutil.rmtree(run)
+    (places.RESULTS.parent / "esc10.json").unlink()
+    again = publish.publish("esc10", data, tmp_path / "cards")
+    assert (again / "model.safetensors").read_bytes() == weights
+    assert (again / "modeling_fastast.py").read_text() == Path(modeling_fastast.__file__).read_text()
+    card = ModelCard.load(again / "README.md")
+    assert "## Over all folds" not in card.text
+    assert card.data.license == "apache-2.0"
 
 
 def test_rounding_that_changes_an_answer_is_refused(run, data, tmp_path, monkeypatch):
