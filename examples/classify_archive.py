@@ -99,6 +99,7 @@ def classify(arguments: argparse.Namespace, state: PartialState) -> ArchiveProgr
             shard_size=arguments.shard_size,
             process_index=state.process_index,
             num_processes=state.num_processes,
+            wait_for_others=state.wait_for_everyone,
             on_progress=on_progress,
             top_k=arguments.top_k,
             window=arguments.window,

@@ -56,6 +56,7 @@ def classify_archive(
     shard_size: int = 1000,
     process_index: int = 0,
     num_processes: int = 1,
+    wait_for_others: Callable[[], object] = lambda: None,
     on_progress: Callable[[ArchiveProgress], None] = lambda progress: None,
     top_k: int | None = 5,
     window: float | None = None,
@@ -79,6 +80,7 @@ def classify_archive(
         process_index: Which process this is, from 0. The first one returns when all shards are there, the others when
             theirs are.
         num_processes: Processes of the run. Where there are no more shards than processes, some have nothing to do.
+        wait_for_others: Called when this process has counted the shards that are there, before it adds to them.
         on_progress: Called after each result; by the first process about each second while it waits for the others.
         top_k: See `classify_files`.
         window: See there.
@@ -108,6 +110,7 @@ def classify_archive(
     shards.check_folder()
     finished = shards.finished()
     watch = _Watch(shards, on_progress, is_first=process_index == 0)
+    wait_for_others()
     for number in range(process_index, len(shards), num_processes):
         if number in finished:
             continue

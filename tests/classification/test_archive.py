@@ -152,3 +152,18 @@ def test_arguments_are_refused(paths, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         classify_archive(tiny_model(), EXTRACTOR, ListedSounds(paths), tmp_path, **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_others_add_was_not_there_before(paths, tmp_path):
+    def others():
+        """Let another process finish its shard while this one waits."""
+        classify_archive(
+            *(tiny_model(), EXTRACTOR, ListedSounds(paths), tmp_path),
+            **{"shard_size": 6, "process_index": 1, "num_processes": 2},
+        )
+
+    progress = classify_archive(
+        *(tiny_model(), EXTRACTOR, ListedSounds(paths), tmp_path),
+        **{"shard_size": 6, "process_index": 0, "num_processes": 2, "wait_for_others": others},
+    )
+    assert progress[:3] == (11, 11, 0)

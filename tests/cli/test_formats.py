@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from rich.console import Console
 
 from fastast_hf.classification import Classification, LabelScore
 from fastast_hf.cli.formats import CSV_COLUMNS, WRITERS, write_csv, write_json_lines, write_table
@@ -31,8 +32,13 @@ def written(write, stream=None, results=RESULTS):
     return stream.getvalue()
 
 
+def set_width(monkeypatch, columns):
+    """Tell rich how wide it is, whatever a test before has done to the environment that it reads."""
+    monkeypatch.setattr(Console, "_environ", {"COLUMNS": str(columns), "TERM": "xterm"})
+
+
 def test_a_table_has_a_line_for_each_label(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
+    set_width(monkeypatch, 120)
     lines = [line.split() for line in written(write_table).splitlines() if line.strip()]
     assert lines[0] == ["File", "Seconds", "Label", "Score"]
     assert lines[2:] == [
@@ -43,7 +49,7 @@ def test_a_table_has_a_line_for_each_label(monkeypatch):
 
 
 def test_a_table_loses_nothing_where_it_is_narrow(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
+    set_width(monkeypatch, 60)
     name = "a/very/long/path/" * 9 + "dog.wav"
     text = written(write_table, results=[Classification(name, 0.0, 5.0, (LabelScore("dog", 0.75),))])
     assert "".join(line[:40].split(" ")[1] for line in text.splitlines()[3:] if line.strip()) == name
