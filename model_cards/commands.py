@@ -32,10 +32,10 @@ COMMANDS = (
     f"fastast classify {CLIPS} --top-k 2",
     "fastast classify minute.flac --window 5 --hop 15 --top-k 1 --format csv",
     f"fastast trace {CLIPS.split()[0]} -o map.png",
-    "fastast benchmark my-fastast --merge-ratio 0.25 --merge-ratio 0.4 --batch-size 16 --repeats 10",
-    "fastast tune my-fastast --data-dir esc10/audio/rain --speedup 4 --trials 40",
+    "fastast benchmark my-fastast --merge-ratio 0.25 --merge-ratio 0.4 --batch-size 16 --repeats 5",
+    "fastast tune my-fastast --data-dir esc10/audio/rain --speedup 4 --trials 24",
     "fastast export my-fastast my-fastast.onnx",
-    "fastast convert deit_tiny_patch16_224 my-start --merge-ratio 0.25",
+    "fastast convert deit_tiny_patch16_224 my-start --merge-ratio 0.25 --label dog --label rain",
     "fastast card my-fastast",
 )
 """`my-fastast` is a copy of the small model; `minute.flac` is twelve clips, one behind the other."""
