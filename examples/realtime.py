@@ -85,7 +85,10 @@ def read_arguments() -> argparse.Namespace:
     add("--no-wait", action="store_true", help="classify all of a file or pipe, as fast as that goes")
     add("--json", action="store_true", help="print a JSON object for each window, and the summary on stderr")
     add("--device", help="cpu, cuda, ...; default: a GPU if there is one")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.rate is not None and arguments.source != "-":
+        parser.error("--rate must be left out unless the source is -: a file and the microphone tell their own.")
+    return arguments
 
 
 def open_source(arguments: argparse.Namespace, sampling_rate: int) -> Iterator[np.ndarray]:
@@ -111,11 +114,22 @@ def listen(classifier: StreamClassifier, chunks: Iterator[np.ndarray], as_json: 
             print_lines(classifier, chunks)
     except KeyboardInterrupt:
         pass
+    else:
+        check_was_heard(classifier)
     (Console(stderr=True) if as_json else console).print(summary(classifier))
     if classifier.num_dropped and classifier.end > 2 * (time.monotonic() - started) + 1:
         print_note(
             "the sound came faster than it plays, so most of it was dropped. With ffmpeg, give -re before -i; or "
             "give --no-wait for all of it."
+        )
+
+
+def check_was_heard(classifier: StreamClassifier) -> None:
+    """Refuse a sound that ended before there was anything to sum up."""
+    if not any(statistics.num_windows for statistics in classifier.statistics.values()):
+        raise ValueError(
+            "`source` must hold at least one window, got a sound that ended before one came. Give at least 25 ms; of an empty "
+            "pipe, look at the program before it."
         )
 
 
@@ -194,7 +208,8 @@ def summary(classifier: StreamClassifier) -> Table:
     for ratio, statistics in classifier.statistics.items():
         latencies = (in_ms(statistics.latency(50)), in_ms(statistics.latency(95)))
         counts = (str(statistics.num_windows), str(statistics.num_dropped))
-        table.add_row(ratio_name(ratio), *counts, *latencies, f"{statistics.real_time_factor:.3f}")
+        factor = f"{statistics.real_time_factor:.3f}" if statistics.num_windows else "-"
+        table.add_row(ratio_name(ratio), *counts, *latencies, factor)
     return table
 
 

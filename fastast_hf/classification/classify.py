@@ -17,7 +17,13 @@ from fastast_hf.classification.files import find_sound_files
 from fastast_hf.classification.prefetching import prefetch
 from fastast_hf.classification.recordings import Clip, Cutting, read_clips
 from fastast_hf.classification.results import Classification, LabelScore
-from fastast_hf.classification.scoring import best_labels, input_arguments, label_probabilities, model_inputs
+from fastast_hf.classification.scoring import (
+    best_labels,
+    check_at_least_1,
+    input_arguments,
+    label_probabilities,
+    model_inputs,
+)
 from fastast_hf.model.log_mel import count_frames, samples_of_frames, window_length
 
 logger = logging.get_logger(__name__)
@@ -90,13 +96,13 @@ def classify_files(
         print(result.path, result.start, result.end, result.labels)
     ```
     """
-    _check_at_least_1(batch_size=batch_size, num_workers=num_workers)
+    check_at_least_1(batch_size=batch_size, num_workers=num_workers)
     if lookahead is not None and lookahead < batch_size:
         raise ValueError(
             f"`lookahead` must be at least `batch_size` = {batch_size}, got {lookahead}. Leave it out for the default."
         )
     if top_k is not None:
-        _check_at_least_1(top_k=top_k)
+        check_at_least_1(top_k=top_k)
     if on_error not in ("report", "raise"):
         raise ValueError(
             f'`on_error` must be "report" or "raise", got {on_error!r}. The first goes on with other files.'
@@ -217,9 +223,3 @@ def _cutting(feature_extractor: Any, window: float | None, hop: float | None) ->
             f"`hop` must be a positive number of seconds, got {hop}. Leave it out for windows side by side."
         )
     return Cutting(rate, window=round(window * rate), hop=round(hop * rate), min_samples=shortest)
-
-
-def _check_at_least_1(**arguments: int) -> None:
-    for name, value in arguments.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}. Leave it out for the default.")

@@ -99,13 +99,36 @@ def best_labels(scores: torch.Tensor, id2label: Mapping[int, str], top_k: int | 
     Returns:
         Labels and scores of each clip, best first.
 
+    Raises:
+        ValueError: If a score is NaN or infinite: such labels are in no order, and JSON has no word for them.
+
     Example:
         >>> best_labels(torch.tensor([[0.25, 0.75]]), {0: "cat", 1: "dog"}, 1)
         [(LabelScore(label='dog', score=0.75),)]
     """
+    num_wrong = int((~scores.isfinite()).sum())
+    if num_wrong:
+        raise ValueError(
+            f"`scores` must be finite numbers, got {num_wrong} of {scores.numel()} that are not. Look for NaN in the weights of "
+            "the model; if they are sound, compute in float32."
+        )
     num_labels = scores.shape[-1]
     values, ids = scores.topk(num_labels if top_k is None else min(top_k, num_labels), dim=-1)
     return [
         tuple(LabelScore(id2label[index], value) for index, value in zip(clip_ids, clip_values, strict=True))
         for clip_ids, clip_values in zip(ids.tolist(), values.tolist(), strict=True)
     ]
+
+
+def check_at_least_1(**arguments: int) -> None:
+    """Refuse numbers of things, such as `top_k`, that are less than one.
+
+    Args:
+        arguments: Their values by name.
+
+    Raises:
+        ValueError: If one is less than 1.
+    """
+    for name, value in arguments.items():
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {value}. Leave it out for the default.")

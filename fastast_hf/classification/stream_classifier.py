@@ -8,7 +8,13 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from fastast_hf.classification.results import LabelScore
-from fastast_hf.classification.scoring import best_labels, input_arguments, label_probabilities, model_inputs
+from fastast_hf.classification.scoring import (
+    best_labels,
+    check_at_least_1,
+    input_arguments,
+    label_probabilities,
+    model_inputs,
+)
 from fastast_hf.classification.streaming import (
     Clock,
     StreamStatistics,
@@ -79,6 +85,7 @@ class StreamClassifier:
         Raises:
             ValueError: An argument is out of its range.
         """
+        check_at_least_1(top_k=top_k)
         rate = feature_extractor.sampling_rate
         shortest, longest = window_length(rate), samples_of_frames(feature_extractor.max_length, rate)
         if not shortest / rate <= window <= longest / rate:

@@ -13,7 +13,7 @@ import soxr
 
 from fastast_hf.classification.streaming import Clock
 from fastast_hf.data.audio import stream_audio
-from fastast_hf.data.decoding import mix_down
+from fastast_hf.data.decoding import LOWEST_RATE, mix_down
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ CHUNK_SECONDS = 0.02
 
 # Bytes from which on a WAV file's length says that nobody knew it: ffmpeg and sox write about the largest number there is.
 _UNKNOWN_LENGTH = 0x7FFF0000
+# How files begin whose bytes, taken for samples, would be a noise with labels.
+_COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}
 
 
 def file_chunks(path: str | os.PathLike[str], sampling_rate: int) -> Iterator[np.ndarray]:
@@ -83,9 +85,14 @@ def pipe_chunks(
         Chunks (samples,) float32 mono.
 
     Raises:
-        ValueError: It is a WAV file of another kind, or of another rate than the one that is told.
+        ValueError: It is a compressed file, a WAV file of another kind or of another rate than the one that is told; or that
+            rate is below `LOWEST_RATE`.
     """
-    if stream.peek(4)[:4] != b"RIFF":
+    if pipe_rate is not None and pipe_rate < LOWEST_RATE:
+        raise ValueError(f"`rate` must be at least {LOWEST_RATE} Hz, got {pipe_rate}. Leave it out for the model's.")
+    head = stream.peek(4)[:4]
+    _check_is_not_compressed(head, sampling_rate)
+    if head != b"RIFF":
         return _pcm_chunks(stream, pipe_rate or sampling_rate, 1, None, sampling_rate)
     try:
         with wave.open(stream) as header:  # reads up to the first sample, and leaves the pipe open
@@ -137,6 +144,15 @@ def microphone_chunks(sampling_rate: int) -> Iterator[np.ndarray]:
     except sounddevice.PortAudioError as error:
         raise OSError(f"`source` must be other than a microphone where there is none: {error}. {advice}.") from error
     return _read_device(device, round(CHUNK_SECONDS * sampling_rate))
+
+
+def _check_is_not_compressed(head: bytes, sampling_rate: int) -> None:
+    for start, name in _COMPRESSED.items():
+        if head.startswith(start):
+            raise ValueError(
+                f"`source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as {name}. Decode it first, for example "
+                f"with `ffmpeg -i FILE -f s16le -ac 1 -ar {sampling_rate} -`, or give the file by its name."
+            )
 
 
 def _read_device(device: Any, num_samples: int) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from fastast_hf.cli.options import Device
+from fastast_hf.cli.options import Device, merge_ratio_option
 
 if TYPE_CHECKING:  # it comes with torch and transformers
     from fastast_hf.speed.contenders import Opened
@@ -58,34 +58,43 @@ def benchmark(
         Path | None,
         typer.Option(
             exists=True,
+            metavar="FOLDER",
             show_default=False,
             help="Folder of sounds: how often the best label stays the same, and the time from file to label.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Sounds to take from the folder, spread evenly over it.")] = 40,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Sounds to take from the folder, spread evenly over it.")
+    ] = 40,
     merge_ratio: Annotated[
         list[float] | None,
-        typer.Option(
-            show_default="the model's own schedule, or 0.25 if it merges nothing",
-            help="Share of its tokens that each layer merges away, 0 to 0.5. Repeatable, a row each.",
+        merge_ratio_option(
+            ". Repeatable, a row each.", show_default="the model's own schedule, or 0.25 if it merges nothing"
         ),
     ] = None,
     tokens_merged_per_layer: Annotated[
         list[int] | None,
         typer.Option(
-            show_default=False, help="Tokens that each layer merges away, the papers' r. Repeatable, a row each."
+            metavar="N",
+            show_default=False,
+            help="Tokens that each layer merges away, the papers' r. Repeatable, a row each.",
         ),
     ] = None,
     batch_size: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, show_default="1 and 8", help="Clips of a forward pass. Repeatable; each is a run of its own."
+            min=1,
+            metavar="N",
+            show_default="1 and 8",
+            help="Clips of a forward pass. Repeatable; each is a run of its own.",
         ),
     ] = None,
     dtype: Annotated[
         list[DTypes] | None,
         typer.Option(
-            show_default="float32, on CUDA bfloat16 too", help="Of the rows behind the baseline. Repeatable."
+            metavar="DTYPE",
+            show_default="float32, on CUDA bfloat16 too",
+            help="Of the rows behind the baseline: float32, bfloat16 or float16. Repeatable.",
         ),
     ] = None,
     runtime: Annotated[
@@ -99,6 +108,7 @@ def benchmark(
     num_frames: Annotated[
         list[int] | None,
         typer.Option(
+            metavar="N",
             show_default="all that the model hears",
             help="Length of the clips behind the baseline, in frames of 10 ms. Repeatable.",
         ),
@@ -107,13 +117,14 @@ def benchmark(
         int,
         typer.Option(
             min=1,
+            metavar="N",
             help="Turns that are timed, spectrogram to label; from file to label there are 5, of the front end 10.",
         ),
     ] = 20,
     min_seconds: Annotated[
-        float, typer.Option(min=0, help="Go on until the turns of a batch size took this long.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Go on until the turns of a batch size took this long.")
     ] = 0.0,
-    num_workers: Annotated[int, typer.Option(min=1, help="Threads that decode, from file to label.")] = 2,
+    num_workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads that decode, from file to label.")] = 2,
     device: Device = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", show_default=False, help="File for the results, as JSON.")

@@ -12,7 +12,7 @@ import typer
 
 from fastast_hf.cli.console import print_note, printable, progress_bar
 from fastast_hf.cli.formats import WRITERS, Format
-from fastast_hf.cli.options import ModelOrEmbedded
+from fastast_hf.cli.options import ModelOrEmbedded, merge_ratio_option
 
 if TYPE_CHECKING:  # it comes with torch and transformers
     from fastast_hf.classification import Classification
@@ -54,14 +54,7 @@ def classify(
         Literal["longest", "max_length"],
         typer.Option(help="max_length computes the silence behind short sounds, too, and answers as AST does."),
     ] = "longest",
-    merge_ratio: Annotated[
-        float | None,
-        typer.Option(
-            show_default="the model's own; 0 for an AST",
-            help="Share of its tokens that each layer merges away, 0 to 0.5: more is faster and less exact.",
-            rich_help_panel=_SPEED,
-        ),
-    ] = None,
+    merge_ratio: Annotated[float | None, merge_ratio_option(": more is faster and less exact.", panel=_SPEED)] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Sounds that the model takes at a time.", rich_help_panel=_SPEED)
     ] = 16,
@@ -104,6 +97,10 @@ def classify(
     longer file, or with --window all of it, window by window.
     """
     output_format = _choose_format(format, json, output)
+    if hop is not None and window is None:
+        raise typer.BadParameter(
+            f"must be left out without --window, got {hop:g}. Give both, in seconds.", param_hint="--hop"
+        )
     import torch
 
     from fastast_hf.classification import classify_files, find_sound_files

@@ -1,6 +1,6 @@
 """Options and arguments that several commands have, said once."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,13 +17,31 @@ ModelOrEmbedded = Annotated[
     ),
 ]
 
-MergeRatio = Annotated[
-    float | None,
-    typer.Option(
-        show_default="the model's own; 0 for an AST",
-        help="Share of its tokens that each layer merges away, 0 to 0.5.",
-    ),
-]
+
+def merge_ratio_option(
+    more_help: str = ".", *, show_default: str = "the model's own; 0 for an AST", panel: str | None = None
+) -> Any:
+    """Say what `--merge-ratio` takes, so that a value that no model takes is refused before one is loaded.
+
+    Args:
+        more_help: The end of its help.
+        show_default: What it is if it is not given.
+        panel: Where the help shows it.
+
+    Returns:
+        What typer takes in an Annotated.
+    """
+    return typer.Option(
+        min=0,
+        max=0.5,
+        metavar="N",
+        show_default=show_default,
+        help=f"Share of its tokens that each layer merges away, 0 to 0.5{more_help}",
+        rich_help_panel=panel,
+    )
+
+
+MergeRatio = Annotated[float | None, merge_ratio_option()]
 
 Device = Annotated[
     str | None, typer.Option(show_default="a GPU if there is one", help="Where to compute, such as cpu or cuda.")

@@ -37,7 +37,7 @@ def trace(
     merge_ratio: MergeRatio = None,
     layer: Annotated[
         list[int] | None,
-        typer.Option(show_default="four of them", help="Layer to draw, from 1. Repeat it for more."),
+        typer.Option(min=1, show_default="four of them", help="Layer to draw, from 1. Repeat it for more."),
     ] = None,
     device: Device = None,
     json: Annotated[
@@ -52,16 +52,24 @@ def trace(
         raise typer.BadParameter(
             "must be given unless --json is, got none. Name a file such as map.png.", param_hint="--output"
         )
+    if file.is_dir():
+        raise typer.BadParameter(
+            f"must be a sound file, got the folder {printable(str(file))}. Name one file of it.", param_hint="FILE"
+        )
     if output is not None:
         from fastast_hf.visualization.pictures import check_picture_path
 
         check_picture_path(output)
     from fastast_hf.classification.loading import embedded_model, load_classifier
+    from fastast_hf.classification.recordings import beginning
     from fastast_hf.classification.tracing import trace_waveform
-    from fastast_hf.data import load_audio
+    from fastast_hf.data.audio import stream_audio
+    from fastast_hf.model.log_mel import samples_of_frames
 
     classifier, feature_extractor = load_classifier(model or embedded_model(), merge_ratio=merge_ratio, device=device)
-    waveform = load_audio(file, sampling_rate=feature_extractor.sampling_rate)
+    rate = feature_extractor.sampling_rate
+    heard = samples_of_frames(feature_extractor.max_length, rate)
+    waveform, _ = beginning(stream_audio(file, sampling_rate=rate), heard)
     found = trace_waveform(classifier, feature_extractor, waveform)
     if output is not None:
         from fastast_hf.visualization.merge_map import plot_merge_map

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 
 from fastast_hf.classification.tracing import Trace
 from fastast_hf.model.log_mel import HOP_SECONDS, LOWEST_HZ
@@ -15,7 +16,8 @@ from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 from fastast_hf.visualization.pictures import save_picture
 
 _COLORS = "cividis"  # even in lightness, so that it prints in grey, and told apart by all eyes
-_BORDER_COLOR = "white"
+_BORDER_COLOR, _BORDER_WIDTH = "white", 0.7  # of a line, in points
+_CASING_COLOR, _CASING_WIDTH = "black", 1.3  # under it, for where the cells themselves are nearly white
 _BAR_COLOR = "#56B4E9"
 _TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000, 16000)
 _PANELS = 4
@@ -59,7 +61,7 @@ def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: 
     layers = _some_of(num_layers) if layers is None else layers
     if not layers or not all(1 <= layer <= num_layers for layer in layers):
         raise ValueError(
-            f"`layers` must be from 1 to {num_layers}, got {list(layers)}. Leave it out for four of them."
+            f"`layers` must be from 1 to {num_layers}, got {list(layers)}. Name layers that the model has, or leave it out."
         )
     figure = Figure(figsize=(8, 1.75 * (len(layers) + 1) + 1.6), layout="constrained")
     panels = figure.subplots(len(layers) + 2, height_ratios=[1] * (len(layers) + 1) + [0.8])
@@ -98,7 +100,15 @@ def _draw_tokens(axes: Axes, trace: Trace, layer: int, limits: tuple[float, floa
         _means_of_tokens(trace, layer), origin="lower", aspect="auto", cmap=_COLORS, vmin=limits[0], vmax=limits[1],
         extent=_extent(trace), interpolation="nearest",
     )  # fmt: skip
-    axes.add_collection(LineCollection(_borders(tokens, trace), colors=_BORDER_COLOR, linewidths=0.7))
+    casing = Stroke(linewidth=_CASING_WIDTH, foreground=_CASING_COLOR)
+    axes.add_collection(
+        LineCollection(
+            _borders(tokens, trace),
+            colors=_BORDER_COLOR,
+            linewidths=_BORDER_WIDTH,
+            path_effects=[casing, Normal()],
+        )
+    )
     frames, mels = trace.log_mel.shape
     axes.set_xlim(0, frames * HOP_SECONDS)
     axes.set_ylim(0, mels)

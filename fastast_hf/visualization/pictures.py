@@ -1,5 +1,6 @@
 """Figures as files."""
 
+import warnings
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -20,7 +21,11 @@ def save_picture(figure: Figure, path: str | Path) -> Path:
     """
     path = check_picture_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=200)
+    with (
+        warnings.catch_warnings()
+    ):  # a name in letters that the font lacks is drawn as boxes: no fault of the caller's
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(path, dpi=200)
     return path
 
 
@@ -40,7 +45,7 @@ def check_picture_path(path: str | Path) -> Path:
     known = Figure().canvas.get_supported_filetypes()
     if path.suffix.lower().removeprefix(".") not in known:
         raise ValueError(
-            f"`plot` must end in one of {', '.join(f'.{ending}' for ending in sorted(known))}, got {path.name}. Name it "
-            "speed.png or speed.pdf."
+            "A picture's name must end in .png, .pdf or .svg, or as another format that matplotlib writes, got "
+            f"{path.name}. Name it {path.stem}.png."
         )
     return path

@@ -79,3 +79,12 @@ def test_scores_and_labels_are_those_of_the_pipeline(problem_type):
 
 def test_gradients_are_not_kept():
     assert not label_probabilities(tiny_model(), {"input_values": tiny_input()}).requires_grad
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_are_refused(wrong):
+    scores = torch.tensor([[0.5, wrong], [0.25, 0.75]])
+    with pytest.raises(
+        ValueError, match=r"`scores` must be finite numbers, got 1 of 4 that are not\. Look for NaN in"
+    ):
+        best_labels(scores, {0: "cat", 1: "dog"}, 1)

@@ -171,6 +171,8 @@ def test_a_slow_model_drops_windows_and_says_so(monkeypatch, cost, patience):
             {"merge_ratios": (0.1, 0.1)},
             r"`merge_ratios` must be different from each other, got \(0\.1, 0\.1\)\. Give each",
         ),
+        ({"top_k": 0}, r"`top_k` must be at least 1, got 0\. Leave it out for the default"),
+        ({"top_k": -1}, "`top_k` must be at least 1, got -1"),
         ({"merge_ratios": ()}, r"`merge_ratios` must be different from each other, got \(\)"),
     ],
 )

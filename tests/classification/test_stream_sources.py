@@ -101,6 +101,28 @@ def test_other_wavs_are_refused(data, message):
         pipe_chunks(pipe(data), RATE)
 
 
+@pytest.mark.parametrize("format", ["FLAC", "OGG"])
+def test_a_compressed_file_is_no_raw_sound(format):
+    file = io.BytesIO()
+    soundfile.write(file, samples(), RATE, format=format)
+    message = (
+        rf"`source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as {format.title()[0]}.*ffmpeg -i FILE"
+    )
+    with pytest.raises(ValueError, match=message):
+        pipe_chunks(pipe(file.getvalue()), RATE)
+
+
+def test_a_tagged_mp3_is_no_raw_sound():
+    with pytest.raises(ValueError, match=r"begins as MP3\. Decode it first, .*-f s16le -ac 1 -ar 16000 -`"):
+        pipe_chunks(pipe(b"ID3\4\0" + bytes(100)), RATE)
+
+
+@pytest.mark.parametrize("rate", [0, -5, 39])
+def test_a_rate_below_hearing_is_refused(rate):
+    with pytest.raises(ValueError, match=rf"`rate` must be at least 40 Hz, got {rate}\. Leave it out"):
+        pipe_chunks(pipe(samples().tobytes()), RATE, pipe_rate=rate)
+
+
 def test_a_rate_that_contradicts_the_wav_is_refused():
     with pytest.raises(ValueError, match=r"`rate` must be that of the WAV file, 16000, got 8000\. Leave it out"):
         pipe_chunks(pipe(wav(samples())), RATE, pipe_rate=8000)

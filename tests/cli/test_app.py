@@ -3,6 +3,7 @@
 import ast
 import configparser
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import typer
 from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from rich.console import Console
 
 import fastast_hf
 from fastast_hf import cli
@@ -52,6 +54,29 @@ def test_help_of_a_command_explains_every_option_and_has_examples(fastast, name)
 def test_help_fits_a_terminal_of_80_columns(name):
     for text in (COMMANDS[name].help, COMMANDS[name].epilog):
         assert max(len(line.strip("\n")) for line in text.splitlines()) <= 78
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_stands_in_full_where_a_terminal_has_80_columns(fastast, name, monkeypatch):
+    monkeypatch.setattr(Console, "_environ", {"COLUMNS": "80", "TERM": "xterm"})
+    tables = fastast(name, "--help").stdout.split("Examples:")[0]
+    words = tables.split()
+    for parameter in COMMANDS[name].params:
+        assert {name for name in parameter.opts if name.startswith("-")} <= set(words)
+    assert "…" not in tables
+    for line in tables.splitlines():  # the choices of an option, in one line: what is opened is closed there
+        assert not re.search("<(?!=)[^>]*$", line)
+
+
+@pytest.mark.parametrize("ratio", ["0.9", "-0.1"])
+@pytest.mark.parametrize("name", ["benchmark", "classify", "export", "trace"])
+def test_a_merge_ratio_that_fits_no_model_is_refused_before_one_is_loaded(fastast, name, ratio, monkeypatch):
+    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: pytest.fail("it came too late"))
+    rest = {"classify": ["x.wav"], "trace": ["x.wav"], "benchmark": ["ast-tiny"], "export": ["model", "x.onnx"]}[name]
+    result = fastast(name, *rest, "--merge-ratio", ratio)
+    assert (result.exit_code, result.stdout) == (2, "")
+    words = " ".join(result.stderr.replace("│", " ").split())
+    assert re.search("Invalid value for '?--merge-ratio'?: .*(0.5|0)", words)
 
 
 def test_version(fastast):

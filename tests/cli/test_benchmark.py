@@ -117,7 +117,7 @@ def test_a_model_with_random_weights_is_not_looked_up(name, monkeypatch):
 def test_what_cannot_be_written_is_told_before_anything_is_measured(benchmark, ast_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_open", lambda *_: pytest.fail("it came too late"))
     result = benchmark(ast_folder, "--plot", "speed.txt")
-    assert str(result.exception).startswith("`plot` must end in one of")
+    assert str(result.exception).startswith("A picture's name must end in .png, .pdf or .svg")
     result = benchmark(ast_folder, "--output", tmp_path)
     assert isinstance(result.exception, (OSError, ValueError))
     assert str(tmp_path) in str(result.exception)

@@ -153,9 +153,10 @@ def test_json_lines_go_to_a_file(fastast, fastast_folder, sounds, tmp_path, argu
     [
         (["-o", "out.txt"], "Invalid value for --output: must end in .csv or .jsonl, got out.txt. Call it so"),
         (["--json", "--format", "csv"], "Invalid value for --format: must be jsonl beside --json, got csv. Give one"),
+        (["--hop", "1"], "Invalid value for --hop: must be left out without --window, got 1. Give both, in seconds."),
     ],
 )
-def test_formats_that_contradict_are_refused_at_once(fastast, arguments, message):
+def test_options_that_contradict_are_refused_at_once(fastast, arguments, message):
     result = fastast("classify", "x.wav", "--model", "no model is loaded", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in " ".join(result.stderr.replace("│", " ").split())

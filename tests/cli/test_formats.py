@@ -4,11 +4,16 @@ import csv
 import io
 import json
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 from rich.console import Console
 
-from fastast_hf.classification import Classification, LabelScore
+from fastast_hf import FastASTFeatureExtractor
+from fastast_hf.classification import Classification, LabelScore, classify_files
 from fastast_hf.cli.formats import CSV_COLUMNS, WRITERS, write_csv, write_json_lines, write_table
+from tests.conftest import SIZES, tiny_model
 
 HOSTILE = 'a\x1b[2J[red]b[/red]\n"c", d\udcff:dog:.wav'
 SHOWN = r'a\x1b[2J[red]b[/red]\n"c", d\udcff:dog:.wav'
@@ -82,6 +87,17 @@ def test_json_lines_read_back():
     assert text.isascii()
     assert all(line.isprintable() for line in text.splitlines())
     assert [json.loads(line) for line in text.splitlines()] == [result.to_dict() for result in RESULTS]
+
+
+def test_a_model_whose_answers_are_no_numbers_makes_no_json(tmp_path):
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 8_000), 16_000)
+    model = tiny_model()
+    torch.nn.init.constant_(model.classifier.dense.bias, float("nan"))
+    results = classify_files(model, FastASTFeatureExtractor(**SIZES), tmp_path / "noise.wav")
+    stream = io.StringIO()
+    with pytest.raises(ValueError, match="`scores` must be finite numbers, got"):
+        write_json_lines(results, stream)
+    assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize("name", ["csv", "jsonl"])

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from fastast_hf.classification.tracing import trace_waveform
-from fastast_hf.data import load_audio
+from fastast_hf.data import audio, load_audio
+from fastast_hf.data.audio import stream_audio
 from tests.conftest import SIZES, tiny_model
 
 
@@ -44,8 +45,9 @@ def test_json_tells_the_token_of_every_patch(fastast, fastast_folder, sound):
     ("options", "code", "message"),
     [
         ((), 2, "must be given unless --json is, got none"),
-        (("-o", "map.doc"), 1, "`plot` must end in one of"),
-        (("-o", "map.png", "--layer", 3), 1, "`layers` must be from 1 to 2, got [3]"),
+        (("-o", "map.doc"), 1, "A picture's name must end in .png, .pdf or .svg, or as"),
+        (("-o", "map.png", "--layer", 3), 1, "`layers` must be from 1 to 2, got [3]. Name layers that"),
+        (("-o", "map.png", "--layer", 0), 2, "--layer"),
     ],
 )
 def test_what_cannot_be_drawn_is_told(fastast, fastast_folder, sound, options, code, message, tmp_path, monkeypatch):
@@ -53,6 +55,40 @@ def test_what_cannot_be_drawn_is_told(fastast, fastast_folder, sound, options, c
     result = fastast("trace", sound, "--model", fastast_folder, "--device", "cpu", *options)
     assert result.exit_code == code
     assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_folder_is_refused(fastast, tmp_path):
+    result = fastast("trace", tmp_path, "-o", "map.png", "--model", "no model is loaded")
+    assert result.exit_code == 2
+    words = "".join(result.stderr.replace("│", " ").split())
+    assert f"mustbeasoundfile,gotthefolder{tmp_path}.Nameonefileofit." in words
+
+
+def test_of_a_long_file_the_beginning_is_read(fastast, fastast_folder, tmp_path, monkeypatch):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 30 * 16_000)
+    soundfile.write(tmp_path / "long.wav", samples, 16_000)
+    soundfile.write(tmp_path / "short.wav", samples[: 2 * 16_000], 16_000)
+    lengths = []
+
+    def noted(*arguments, **options):
+        for block in stream_audio(*arguments, **options):
+            lengths.append(len(block))
+            yield block
+
+    monkeypatch.setattr(audio, "stream_audio", noted)
+    long, short = (
+        json.loads(fastast("trace", tmp_path / name, "--model", fastast_folder, "--json", "--device", "cpu").stdout)
+        for name in ("long.wav", "short.wav")
+    )
+    assert long | {"path": None} == short | {"path": None}
+    assert lengths == [10 * 16_000, 2 * 16_000], "one block of each"
+
+
+def test_a_name_in_letters_that_the_font_lacks_is_no_warning(fastast, fastast_folder, sound, tmp_path):
+    named = tmp_path / "日本.wav"
+    named.write_bytes(sound.read_bytes())
+    result = fastast("trace", named, "-o", tmp_path / "map.png", "--model", fastast_folder, "--device", "cpu")
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_a_file_that_is_no_sound_is_named(fastast, fastast_folder, tmp_path):

@@ -105,7 +105,7 @@ def test_places_that_cannot_be_written_are_told_before_the_search(fastast, mine,
     for options, message in (
         (("--output", tmp_path / "file"), "`output` must be a folder, got the file"),
         (("--results", tmp_path), "`output` must be a file, got the folder"),
-        (("--plot", "picture.doc"), "`plot` must end in one of"),
+        (("--plot", "picture.doc"), "A picture's name must end in .png, .pdf or .svg"),
     ):
         result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *options, *FEW)
         assert result.exit_code == 1

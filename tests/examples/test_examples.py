@@ -85,3 +85,39 @@ def test_a_saved_model_is_loaded_without_the_package(tmp_path):
     expected = model(**extractor(waveform, sampling_rate=16_000, return_tensors="pt")).logits[0]
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected.detach().numpy(), atol=1e-6)
     assert text.split("%")[1].split("\n")[0].strip() == model.config.id2label[int(expected.argmax())]
+
+
+def test_a_label_does_nothing_to_the_terminal(tmp_path):
+    model = tiny_model(num_mel_bins=48, max_length=64)
+    model.config.id2label = {number: f"dog\x1b[2J{number}" for number in range(model.config.num_labels)}
+    model.save_pretrained(tmp_path / "model")
+    FastASTFeatureExtractor(num_mel_bins=48, max_length=64).save_pretrained(tmp_path / "model")
+    soundfile.write(tmp_path / "sound.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 8000), 16_000)
+    text = run(sys.executable, EXAMPLES / "load_saved_model.py", "model", "sound.wav", cwd=tmp_path)
+    assert r"dog\x1b[2J" in text
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("user/model", "sound.wav"), 2, "--revision must be given unless the model is a folder, got none for user/model."),
+        ((".", "gone.wav"), 1, "Error: Error opening 'gone.wav'"),
+        ((".", "sound.wav"), 1, "Error: Unrecognized model in ."),
+    ],
+    ids=["revision", "sound", "model"],
+)  # fmt: skip
+def test_what_a_saved_model_needs_is_told_in_words(tmp_path, arguments, code, message):
+    soundfile.write(tmp_path / "sound.wav", np.zeros(8000), 16_000)
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "load_saved_model.py"), *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

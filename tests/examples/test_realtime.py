@@ -1,10 +1,12 @@
 """The live classifier as a user starts it: on a file, on pipes, on a terminal; nothing here depends on its speed."""
 
 import contextlib
+import io
 import json
 import os
 import pty
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +136,33 @@ def test_no_microphone_is_told_in_words(place):
     assert done.stderr.startswith(
         "Error: `source` must be other than a microphone where the package sounddevice is not"
     )
+
+
+def flac(place):
+    file = io.BytesIO()
+    soundfile.write(file, *soundfile.read(place / "sound.wav"), format="FLAC")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "code", "message"),
+    [
+        (["-", "--top-k", "0"], bytes, 1, "Error: `top_k` must be at least 1, got 0. Leave it out for the default."),
+        (["-", "--rate", "-5"], bytes, 1, "Error: `rate` must be at least 40 Hz, got -5. Leave it out for the model's."),
+        (["sound.wav", "--rate", "8000"], bytes, 2, "--rate must be left out unless the source is -"),
+        (["-"], flac, 1, "Error: `source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as FLAC. Decode it"),
+        (["-"], lambda _: b"\1\2" * 100, 1, "Error: `source` must hold at least one window, got a sound that ended before"),
+    ],
+    ids=["top_k", "rate", "rate-of-a-file", "flac", "too-short"],
+)  # fmt: skip
+def test_what_cannot_be_heard_is_told_in_words(place, arguments, data, code, message, monkeypatch, capsys):
+    """In this process, which has imported torch already."""
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", [str(PROGRAM), *arguments, *OPTIONS])
+    pipe = io.BytesIO() if data is bytes else io.BytesIO(data(place))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(pipe)))
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+    told = capsys.readouterr()
+    assert (end.value.code, told.out) == (code, "")
+    assert message in told.err

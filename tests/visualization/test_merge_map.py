@@ -5,6 +5,7 @@ import re
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from fastast_hf.classification.results import LabelScore
 from fastast_hf.classification.tracing import Trace
@@ -47,6 +48,23 @@ def test_lines_stand_between_tokens_and_nowhere_else():
     assert segments == upright | level
 
 
+def test_lines_are_seen_on_dark_cells_and_on_light_ones():
+    """In pixels: across a line between two cells of one brightness, whichever that is, something differs."""
+    for level in (0.0, 1.0):
+        trace = example()
+        trace.log_mel[:] = level
+        trace.log_mel[0, 0] = 1.0 - level  # the other end of the colours
+        figure = draw_merge_map(trace, layers=[1])
+        figure.set_dpi(200)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        axes = figure.axes[1]
+        start, end = (axes.transData.transform((seconds, 4.5)) for seconds in (0.09, 0.13))  # across the one at 0.11
+        pixels = np.asarray(canvas.buffer_rgba())[::-1][round(start[1]), round(start[0]) : round(end[0]), :3]
+        brightness = pixels.mean(axis=1)
+        assert brightness.max() - brightness.min() > 100
+
+
 def test_axes_are_seconds_and_hertz_and_counts_are_written(tmp_path):
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         svg = plot_merge_map(example(), tmp_path / "map.svg", title="dog $1.wav").read_text(encoding="utf-8")
@@ -69,5 +87,7 @@ def test_some_layers_are_drawn_or_those_that_are_asked_for():
     assert merge_map._some_of(12) == [1, 5, 8, 12]
     assert merge_map._some_of(1) == [1]
     assert len(draw_merge_map(example(), layers=[2]).axes) == 3
-    with pytest.raises(ValueError, match=r"`layers` must be from 1 to 2, got \[0, 2\]\. Leave it out for four"):
+    with pytest.raises(
+        ValueError, match=r"`layers` must be from 1 to 2, got \[0, 2\]\. Name layers that the model has"
+    ):
         draw_merge_map(example(), layers=[0, 2])

@@ -12,7 +12,16 @@ def test_the_ending_says_the_format_and_a_new_folder_is_made(ending, tmp_path):
     assert path.read_bytes()[:4] == (b"%PDF" if ending == "pdf" else b"\x89PNG")
 
 
+def test_letters_that_the_font_lacks_are_no_warning(tmp_path):
+    figure = Figure()
+    figure.suptitle("日本")
+    assert save_picture(figure, tmp_path / "picture.png").exists()
+
+
 @pytest.mark.parametrize("name", ["speed", "speed.txt"])
 def test_an_ending_that_is_no_picture_is_refused_before_anything_runs(name, tmp_path):
-    with pytest.raises(ValueError, match=rf"`plot` must end in one of .*\.png.*, got {name}\. Name it"):
+    with pytest.raises(
+        ValueError,
+        match=rf"A picture's name must end in \.png, \.pdf or \.svg, or .*, got {name}\. Name it speed\.png",
+    ):
         check_picture_path(tmp_path / name)
