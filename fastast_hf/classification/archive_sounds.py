@@ -130,7 +130,7 @@ def open_archive(
 
     Raises:
         OSError: The list or the data set cannot be read.
-        ValueError: There is no sound, or not one source.
+        ValueError: There is no sound, not one source, or the list is no text.
     """
     if (sounds is None) == (dataset_name is None):
         raise ValueError(
@@ -171,4 +171,13 @@ def _listed(path: Path) -> list[str]:
     if path.suffix.lower() in SOUND_SUFFIXES:
         return [str(path)]
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
-        return [line.rstrip("\n") for line in file if line.strip()]
+        return [_path_of(line, path) for line in file if line.strip()]
+
+
+def _path_of(line: str, path: Path) -> str:
+    if "\0" in line:  # which no path has: this is a model, say, or text in UTF-16
+        raise ValueError(
+            f"`sounds` must be a folder, a sound file, or a text file with a path a line, got {path}, which has bytes that no "
+            "text has. Give a folder of sound files, or a text file with a path a line."
+        )
+    return line.rstrip("\n")

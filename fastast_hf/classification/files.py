@@ -41,7 +41,7 @@ def find_sound_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[
         [...Path('a.wav'), ...Path('b.flac')]
     """
     for path in map(Path, [paths] if isinstance(paths, str | os.PathLike) else paths):
-        if not path.is_dir():
+        if not _is_folder(path):
             yield path
             continue
         files = _sound_files_below(path)
@@ -58,8 +58,23 @@ def _sound_files_below(folder: Path) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             if not entry.is_symlink():
                 yield from _sound_files_below(entry)
-        elif entry.suffix.lower() in SOUND_SUFFIXES and (entry.is_file() or not entry.exists()):
+        elif entry.suffix.lower() in SOUND_SUFFIXES and not _is_pipe_or_device(entry):
             yield entry  # a link to nothing too: whoever opens it is told
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # its name is too long, or it lies where nobody may look: whoever opens it is told
+        return False
+
+
+def _is_pipe_or_device(path: Path) -> bool:
+    """Tell whether something is there that is no file. A folder is taken for one too."""
+    try:
+        return path.exists() and not path.is_file()
+    except OSError:
+        return False

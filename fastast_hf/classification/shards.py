@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,24 @@ class Shards:
         return sum(self._finished.values())
 
     def check_folder(self) -> None:
-        """Hold all shards that are there to the settings.
+        """Hold all shards that are there to the settings, and make the folder if there is something to write.
 
         Raises:
+            OSError: If shards are missing, and none can be written.
             ValueError: If one was made with other settings.
         """
         for path in sorted(self.folder.glob(_PATTERN)):
             self._is_whole(path)
+        if len(self.finished()) == len(self):
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise type(error)(
+                f"`output_dir` must be where files can be written, got {self.folder} ({error.strerror}). Give another folder."
+            ) from error
 
     def finished(self) -> set[int]:
         """Look which shards are there and whole. One that was cut short, as by a crash of the machine, is not.

@@ -150,6 +150,7 @@ def benchmark(
         from fastast_hf.visualization.speed import plot_speed
 
         check_picture_path(plot)
+        check_output_path(plot, option="plot")
     import torch
 
     from fastast_hf.speed.measuring import measure_variants
@@ -179,12 +180,12 @@ def benchmark(
             write_json(output, results)
 
     results = measure_variants(opened, settings, against=baseline, paths=paths, tell=keep)
-    if plot is not None:
-        plot_speed(results, plot)
     if json:
         print(json_format.dumps(results, indent=2))
     else:
         _print_results(results)
+    if plot is not None:  # last: nothing is lost if it fails
+        plot_speed(results, plot)
 
 
 def _open(name: str, device: str | None) -> "Opened":

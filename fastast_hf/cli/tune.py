@@ -76,13 +76,15 @@ def tune(
     The winner is written into the model's config.json: it merges so wherever
     it is loaded from then on.
     """
+    from fastast_hf.experiment.files import check_output_path, write_json
+
     if plot is not None:
         from fastast_hf.visualization.pictures import check_picture_path
         from fastast_hf.visualization.schedules import plot_schedules
 
         check_picture_path(plot)
+        check_output_path(plot, option="plot")
     from fastast_hf.classification.loading import load_classifier
-    from fastast_hf.experiment.files import check_output_path, write_json
     from fastast_hf.hub.tuning_tables import chosen_row
     from fastast_hf.speed.contenders import Opened
     from fastast_hf.speed.sounds import check_sounds_are_apart, choose_sound_files, padded_spectrograms
@@ -94,7 +96,7 @@ def tune(
     check_settings(settings)
     _check_output(model, output)
     if results is not None:
-        check_output_path(results)
+        check_output_path(results, option="results")
     folders = [data_dir] if check_dir is None else [data_dir, check_dir]
     paths = [choose_sound_files(folder, limit) for folder in folders]
     check_sounds_are_apart(*paths)
@@ -103,25 +105,27 @@ def tune(
     found = tune_schedule(opened, clips, settings, clips_to_check=others[0] if others else None)
     if results is not None:
         write_json(results, found)
-    if plot is not None:
-        plot_schedules(found, plot)
     written = _write_schedule(opened, model, output, chosen_row(found)["merging"])
     if json:
         print(json_format.dumps(found, indent=2))
-        return
-    _print_results(found)
-    print_note(f"The schedule is in {printable(str(written))}.", title="Written")
+    else:
+        _print_results(found)
+        print_note(f"The schedule is in {printable(str(written))}.", title="Written")
+    if plot is not None:  # last: nothing is lost if it fails
+        plot_schedules(found, plot)
 
 
 def _check_output(model: str, output: Path | None) -> None:
     """Find out before the search whether the winner has a place."""
     from transformers import PreTrainedConfig
 
+    from fastast_hf.experiment.converting import check_new_folder
+    from fastast_hf.experiment.files import check_output_path
     from fastast_hf.model import FastASTConfig
 
     if output is not None:
-        if output.exists() and not output.is_dir():
-            raise ValueError(f"`output` must be a folder, got the file {output}. Name a new folder.")
+        check_new_folder(output)
+        check_output_path(output / "config.json")
         return
     is_fastast = PreTrainedConfig.get_config_dict(model)[0].get("model_type") == FastASTConfig.model_type
     if not (is_fastast and Path(model).is_dir()):
@@ -129,10 +133,12 @@ def _check_output(model: str, output: Path | None) -> None:
             f"`output` must be given for what is no FastAST in a folder, got none for {model}. Name a folder for the model "
             "with its new schedule."
         )
+    check_output_path(Path(model) / "config.json")
 
 
 def _write_schedule(opened: "Opened", model: str, output: Path | None, merging: dict[str, Any]) -> Path:
     """Write the winner into a config.json: of the model's own folder, or of a new one with the whole model."""
+    from fastast_hf.classification.loading import late_bars
     from fastast_hf.experiment.files import read_json, write_json
     from fastast_hf.speed.variants import with_schedule
 
@@ -141,7 +147,8 @@ def _write_schedule(opened: "Opened", model: str, output: Path | None, merging: 
         fields = {name: value for name, value in read_json(path).items() if name != "tokens_merged_per_layer"}
         write_json(path, fields | merging)
         return path
-    with_schedule(opened.model, **merging).save_pretrained(output)
+    with late_bars():
+        with_schedule(opened.model, **merging).save_pretrained(output)
     opened.feature_extractor.save_pretrained(output)
     return output / "config.json"
 

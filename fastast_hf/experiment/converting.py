@@ -63,10 +63,11 @@ def convert_checkpoint(
         raise ValueError(f"`push_to_hub` must be a name on the Hub, got {repo_id!r}. Write it as user/name.")
     if private and repo_id is None:
         raise ValueError("`private` must be given beside `push_to_hub`, got it alone. Name the repository.")
-    url = None if repo_id is None else _create_repository(repo_id, private=private)
     is_ast = PreTrainedConfig.get_config_dict(source, **download)[0].get("model_type") in AST_TYPES
+    _check_labels(source, labels, is_ast=is_ast)
+    url = None if repo_id is None else _create_repository(repo_id, private=private)
     fields = arguments.embedding_fields() | arguments.merging_fields()
-    model = _open_ast(source, labels, fields | download) if is_ast else _open_vision(source, labels, fields | download)
+    model = _open_ast(source, fields | download) if is_ast else _open_vision(source, labels, fields | download)
     feature_extractor = open_feature_extractor(arguments, model.config)
     model.save_pretrained(output)
     feature_extractor.save_pretrained(output)
@@ -99,12 +100,21 @@ def check_new_folder(folder: Path) -> None:
         )
 
 
-def _open_ast(source: str, labels: Sequence[str], options: dict[str, Any]) -> FastASTForAudioClassification:
-    """Open a trained AST or FastAST with all of its weights."""
-    if labels:
+def _check_labels(source: str, labels: Sequence[str], *, is_ast: bool) -> None:
+    """Refuse labels for a classifier that is there, and a new classifier without labels."""
+    if is_ast and labels:
         raise ValueError(
             f"`label` must be left out for an AST, got {', '.join(labels)}. {source} has labels of its own."
         )
+    if not is_ast and len(set(labels)) < 2:
+        raise ValueError(
+            f"`label` must be given twice at least for a ViT or DeiT, got {list(labels)}. Name what its new classifier is to "
+            "tell apart."
+        )
+
+
+def _open_ast(source: str, options: dict[str, Any]) -> FastASTForAudioClassification:
+    """Open a trained AST or FastAST with all of its weights."""
     loaded: Any = FastASTForAudioClassification.from_pretrained(source, output_loading_info=True, **options)
     model, found = loaded
     if found["missing_keys"]:
@@ -117,18 +127,13 @@ def _open_ast(source: str, labels: Sequence[str], options: dict[str, Any]) -> Fa
 
 def _open_vision(source: str, labels: Sequence[str], options: dict[str, Any]) -> FastASTForAudioClassification:
     """Open a ViT or DeiT, with a new classifier."""
-    if len(set(labels)) < 2:
-        raise ValueError(
-            f"`label` must be given twice at least for a ViT or DeiT, got {list(labels)}. Name what its new classifier is to "
-            "tell apart."
-        )
     names = dict(enumerate(labels))
     ids = {label: index for index, label in names.items()}
     return ast_from_vision_transformer(source, id2label=names, label2id=ids, **options)
 
 
 def _create_repository(repo_id: str, *, private: bool) -> str:
-    """Make the repository before the work, so that a wrong name or token is known at once; give its address."""
+    """Make the repository before the weights are read, so that a wrong name or token is known at once; give its address."""
     return str(HfApi().create_repo(repo_id, private=private, exist_ok=True))
 
 

@@ -20,7 +20,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         OSError: if it cannot be written.
         ValueError: if `path` is a folder.
     """
-    _check_is_no_folder(path)
+    _check_is_no_folder(path, "output")
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"_{path.name}.{os.getpid()}")
     try:
@@ -30,24 +30,25 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def check_output_path(path: Path) -> None:
+def check_output_path(path: Path, *, option: str = "output") -> None:
     """Find out before the work whether what comes of it can be written. Nothing is made that stays.
 
     Args:
         path: the file; neither it nor its folder need be there.
+        option: what its user calls it.
 
     Raises:
         OSError: if no file can be made in its folder, or in the nearest one above that is there.
         ValueError: if `path` is a folder.
     """
-    _check_is_no_folder(path)
+    _check_is_no_folder(path, option)
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise type(error)(
-            f"`output` must be where a file can be written, got {path} ({error.strerror}: {folder}). Give another place."
+            f"`{option}` must be where a file can be written, got {path} ({error.strerror}: {folder}). Give another place."
         ) from error
 
 
@@ -122,6 +123,6 @@ def _why_not_written(folder: Path) -> str:
     return ""
 
 
-def _check_is_no_folder(path: Path) -> None:
+def _check_is_no_folder(path: Path, option: str) -> None:
     if path.is_dir():
-        raise ValueError(f"`output` must be a file, got the folder {path}. Give the name of a file in it.")
+        raise ValueError(f"`{option}` must be a file, got the folder {path}. Give the name of a file in it.")

@@ -30,7 +30,7 @@ def save_picture(figure: Figure, path: str | Path) -> Path:
 
 
 def check_picture_path(path: str | Path) -> Path:
-    """Find out before the measuring whether a picture can be written.
+    """Find out before the measuring whether a name is that of a picture. Whether its folder can be written is not looked at.
 
     Args:
         path: The file.

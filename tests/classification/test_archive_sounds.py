@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from datasets import Audio, Dataset
+from safetensors.torch import save_file
 
 from fastast_hf.classification.archive_sounds import DatasetSounds, ListedSounds, digest_of_names, open_archive
 
@@ -103,3 +105,12 @@ def test_an_archive_without_sounds_is_refused(tmp_path):
             open_archive(tmp_path / nothing)
     with pytest.raises(FileNotFoundError):
         open_archive(tmp_path / "gone")
+
+
+def test_what_is_no_text_is_no_list(tmp_path):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "model.safetensors")
+    (tmp_path / "list").write_text("a.wav\nb.wav\n", encoding="utf-16")
+    message = r"`sounds` must be a folder, a sound file, or a text file with a path a line, got .*{}, which has bytes that no"
+    for name in ("model.safetensors", "list"):
+        with pytest.raises(ValueError, match=message.format(name)):
+            open_archive(tmp_path / name)

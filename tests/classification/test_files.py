@@ -46,6 +46,22 @@ def test_what_may_never_end_is_left_out_and_what_is_gone_is_not(tmp_path):
     assert list(find_sound_files(tmp_path / "pipe.wav")) == [tmp_path / "pipe.wav"]
 
 
+def test_a_name_that_the_system_refuses_comes_as_it_is(tmp_path):
+    """Whoever opens it is told why."""
+    too_long = Path("x" * 300 + ".wav")
+    (tmp_path / "link.wav").symlink_to(too_long)
+    (tmp_path / "sound.wav").touch()
+    assert list(find_sound_files([too_long, tmp_path])) == [too_long, tmp_path / "link.wav", tmp_path / "sound.wav"]
+
+
+def test_a_place_where_nobody_may_look_comes_as_it_is(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)  # the superuser may look anywhere
+    assert list(find_sound_files(tmp_path / "locked" / "a.wav")) == [tmp_path / "locked" / "a.wav"]
+
+
 def test_one_path_is_not_a_list_of_letters():
     assert list(find_sound_files("a.wav")) == [Path("a.wav")]
 

@@ -99,6 +99,31 @@ def test_another_run_is_refused_by_the_name_of_the_setting(tmp_path, settings, w
         make(tmp_path, SETTINGS | settings, num_files=9).check_folder()
 
 
+def test_a_folder_that_takes_no_shard_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    message = r"`output_dir` must be where files can be written, got .*file.*\({}\)\. Give another folder"
+    for folder, error, why in (
+        (tmp_path / "file", FileExistsError, "File exists"),
+        (tmp_path / "file" / "new", NotADirectoryError, "Not a directory"),
+    ):
+        with pytest.raises(error, match=message.format(why)):
+            make(folder).check_folder()
+
+    def refuse(*, dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    make(tmp_path, num_files=2).write(0, RESULTS)
+    monkeypatch.setattr(shards.tempfile, "TemporaryFile", refuse)  # the superuser may write anywhere
+    make(tmp_path, num_files=2).check_folder()  # nothing is left to write
+    with pytest.raises(PermissionError, match=r"`output_dir` must be .*, got .* \(Permission denied\)\. Give another"):
+        make(tmp_path / "new").check_folder()
+
+
+def test_the_folder_is_made_and_nothing_in_it(tmp_path):
+    make(tmp_path / "new" / "labels").check_folder()
+    assert list((tmp_path / "new" / "labels").iterdir()) == []
+
+
 def test_another_name_of_the_model_is_no_other_run(tmp_path):
     make(tmp_path).write(0, RESULTS)
     assert make(tmp_path, SETTINGS | {"model": "b"}).finished() == {0}

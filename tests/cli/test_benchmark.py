@@ -121,6 +121,21 @@ def test_what_cannot_be_written_is_told_before_anything_is_measured(benchmark, a
     result = benchmark(ast_folder, "--output", tmp_path)
     assert isinstance(result.exception, (OSError, ValueError))
     assert str(tmp_path) in str(result.exception)
+    (tmp_path / "file").touch()
+    result = benchmark(ast_folder, "--plot", tmp_path / "file" / "speed.png")
+    assert str(result.exception).startswith("`plot` must be where a file can be written, got")
+
+
+def test_a_picture_that_fails_takes_no_results_with_it(benchmark, ast_folder, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fastast_hf.visualization.speed.plot_speed", full)
+    files = ("--output", tmp_path / "speed.json", "--plot", tmp_path / "speed.png")
+    result = benchmark(ast_folder, "--merge-ratio", 0.5, "--batch-size", 1, *files)
+    assert str(result.exception) == "[Errno 28] No space left on device"
+    assert "| ratio 0.5 |" in result.stdout
+    assert names(load_results(tmp_path / "speed.json")) == [("AST", 1), ("unmerged", 1), ("ratio 0.5", 1)]
 
 
 def test_a_broken_sound_is_told_before_anything_is_measured(benchmark, ast_folder, tmp_path, monkeypatch):

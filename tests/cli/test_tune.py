@@ -60,6 +60,7 @@ def test_an_ast_becomes_a_fastast_folder_of_its_own(fastast, ast_folder, sounds,
     found = json.loads(result.stdout)
     assert load_results(results) == found
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "Writing model shards" not in result.stderr
     config = AutoConfig.from_pretrained(output)
     chosen = next(row for row in found["tuning"]["rows"] if row["name"] == found["tuning"]["chosen"])
     assert config.merge_ratio == chosen["merging"]["merge_ratio"]
@@ -103,10 +104,39 @@ def test_what_contradicts_itself_is_told_before_anything_is_loaded(
 def test_places_that_cannot_be_written_are_told_before_the_search(fastast, mine, sounds, tmp_path):
     (tmp_path / "file").write_text("")
     for options, message in (
-        (("--output", tmp_path / "file"), "`output` must be a folder, got the file"),
-        (("--results", tmp_path), "`output` must be a file, got the folder"),
+        (("--output", tmp_path / "file"), "`output` must be a new or empty folder, got"),
+        (("--output", mine), "`output` must be a new or empty folder, got"),
+        (("--output", tmp_path / "file" / "new"), "`output` must be where a file can be written, got"),
+        (("--results", tmp_path), "`results` must be a file, got the folder"),
         (("--plot", "picture.doc"), "A picture's name must end in .png, .pdf or .svg"),
+        (("--plot", tmp_path / "file" / "picture.png"), "`plot` must be where a file can be written, got"),
     ):
         result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *options, *FEW)
         assert result.exit_code == 1
         assert message in result.stderr
+
+
+def test_a_model_whose_folder_takes_no_file_is_told_before_it_is_loaded(fastast, mine, sounds, monkeypatch):
+    def refuse(*, dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr(
+        "fastast_hf.experiment.files.tempfile.TemporaryFile", refuse
+    )  # the superuser may write anywhere
+    monkeypatch.setattr(FastASTForAudioClassification, "from_pretrained", None)
+    result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW)
+    assert result.exit_code == 1
+    message = f"`output` must be where a file can be written, got {mine / 'config.json'} (Permission denied: {mine})"
+    assert message in result.stderr
+
+
+def test_a_picture_that_fails_takes_no_schedule_with_it(fastast, mine, sounds, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fastast_hf.visualization.schedules.plot_schedules", full)
+    result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW, "--plot", tmp_path / "tuning.png")
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert "| tuned 1.2x |" in result.stdout
+    assert len(AutoConfig.from_pretrained(mine).merge_ratio) == 2

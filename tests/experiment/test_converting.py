@@ -94,6 +94,15 @@ def test_a_hub_that_refuses_is_met_before_the_work(ast_folder, tmp_path, hub, mo
     assert not (tmp_path / "fast").exists(), "the same command can be run again"
 
 
+def test_a_source_that_does_not_fit_leaves_no_repository(ast_folder, tmp_path, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with pytest.raises(OSError, match="gone"):
+        convert_checkpoint(arguments(tmp_path / "gone"), tmp_path / "fast", repo_id="you/fast")
+    with pytest.raises(ValueError, match=r"`label` must be left out for an AST, got dog"):
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast", labels=["dog"], repo_id="you/fast")
+    assert not hub.repositories
+
+
 def test_a_push_that_fails_leaves_the_folder_and_says_how_to_send_it(ast_folder, tmp_path, hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.faults.append(Fault("POST", "/commit/", status=403))

@@ -68,6 +68,14 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, mon
         check_output_path(tmp_path / "new" / "a.json")
 
 
+def test_a_place_is_refused_by_the_name_of_its_option(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"`plot` must be where a file can be written, got .*a\.png"):
+        check_output_path(tmp_path / "file" / "a.png", option="plot")
+    with pytest.raises(ValueError, match=r"`plot` must be a file, got the folder"):
+        check_output_path(tmp_path, option="plot")
+
+
 def test_the_same_run_goes_on_and_another_is_refused(tmp_path):
     claim_folder(tmp_path / "run", {"learning_rate": 0.1, "seed": 0})
     claim_folder(tmp_path / "run", {"learning_rate": 0.1, "seed": 0})
