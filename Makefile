@@ -2,18 +2,21 @@
 #   PYTHON  the interpreter that makes the environment (3.11 or later)
 #   VENV    where it is; point it at an environment of yours to use that one, torch included
 #   WORKERS how many processes run the tests, with one thread each
+#   PYTEST  more options of pytest
 #   TORCH   what pip installs when the environment has no torch. From PyPI, Linux gets a build with CUDA; for the CPU
 #           build alone: make TORCH="torch --index-url https://download.pytorch.org/whl/cpu" ...
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
+PYTEST ?=
 
 BIN := $(VENV)/bin
+RESULTS := model_cards/results
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo space test conformance evidence growth commands faults odd-sounds audit lint check fix render clean
+.PHONY: setup demo space test conformance evidence growth commands faults odd-sounds figures audit lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -28,7 +31,7 @@ demo: $(READY)  ## The main job on generated sounds: train, distil, measure, sav
 	$(BIN)/python examples/demo.py
 
 test: $(READY)  ## All tests and doctests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --doctest-modules tests fastast_hf
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --doctest-modules $(PYTEST) tests fastast_hf
 
 conformance: $(READY)  ## transformers' own model tests, fetched for the installed version, on FastAST beside stock AST
 	$(BIN)/python -m tests.conformance.fetch
@@ -47,10 +50,15 @@ commands: $(READY)  ## What the README's commands print, on a machine that does 
 	$(BIN)/python -m model_cards.commands
 
 faults: $(READY)  ## Kill, fill, cut and break, fifty times and more; count what survives
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults --output $(RESULTS)/faults.json
 
 odd-sounds: $(READY)  ## Two hundred broken and odd sound files through every door; count the answers
-	$(BIN)/python -m tests.odd_sounds
+	$(BIN)/python -m tests.odd_sounds --output $(RESULTS)/odd-sounds.json
+
+figures: $(READY)  ## The figures of ARCHITECTURE.md: tests, faults and odd sounds, forty minutes on two cores
+	$(MAKE) test PYTEST=--junitxml=$(VENV)/tests.xml
+	$(BIN)/python -m tests.counting $(VENV)/tests.xml --output $(RESULTS)/tests.json
+	$(MAKE) faults odd-sounds render
 
 audit: $(READY)  ## Known flaws of what is installed, by pip-audit; says so where nobody can be asked
 	$(BIN)/python .ci/audit.py

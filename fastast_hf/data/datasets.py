@@ -1,7 +1,8 @@
 """The one way to labelled clips: a folder or a Hub data set becomes two parts, train and eval.
 
 `fastast_hf.data.features` turns a part into what a Trainer reads. Both stand on Hugging Face `datasets`, whose cache
-makes the second run fast.
+makes the second run fast. Its audiofolder loader is not used: it needs torchcodec even to store a path, and takes a class
+folder named "train" for a split.
 """
 
 import glob

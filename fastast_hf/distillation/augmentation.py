@@ -1,4 +1,8 @@
-"""Augmentation of spectrograms: what teacher and student both see."""
+"""Augmentation of spectrograms: what teacher and student both see.
+
+torchaudio's masks are not built upon: they work on one clip at a time, and both models must see one and the same view, which a
+training that was interrupted takes up to the last bit.
+"""
 
 from dataclasses import dataclass, field
 

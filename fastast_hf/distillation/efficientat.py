@@ -1,4 +1,8 @@
-"""EfficientAT as a transformers model: the convolutional teacher, MobileNetV3-Large on spectrograms."""
+"""EfficientAT as a transformers model: the convolutional teacher, MobileNetV3-Large on spectrograms.
+
+torchvision's MobileNetV3 is not built upon: its squeeze-and-excitation differs from the released network's, and its wheels do
+not load beside every torch.
+"""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,7 @@
-"""Multiply-accumulates of one forward pass: counted while it runs, or worked out for a merge schedule."""
+"""Multiply-accumulates of one forward pass: counted while it runs, or worked out for a merge schedule.
+
+torch's flop counter counts, with attention as plain products: it knows no fused attention on a CPU.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

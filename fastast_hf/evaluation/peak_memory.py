@@ -1,4 +1,7 @@
-"""The most memory that one forward pass takes beside weights and input."""
+"""The most memory that one forward pass takes beside weights and input.
+
+On a CPU it is added up from torch's profiler, since its allocator keeps no counter.
+"""
 
 import json
 import os

@@ -33,6 +33,8 @@ def eager_forward(model: nn.Module) -> Forward:
 def compiled_forward(model: nn.Module) -> Forward:
     """Run a model compiled: the first call with a shape compiles, which takes from seconds to minutes.
 
+    One graph a shape: with a symbol for the length, compiling takes minutes.
+
     On CUDA the kernels are replayed as CUDA graphs (`mode="reduce-overhead"`). The logits then lie where the next call
     writes its own: copy what is to stay.
 

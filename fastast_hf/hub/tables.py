@@ -1,4 +1,7 @@
-"""Results as Markdown: the table of models, where it was measured, and the blocks of a page that hold both."""
+"""Results as Markdown: the table of models, where it was measured, and the blocks of a page that hold both.
+
+`huggingface_hub` writes a card's metadata; nothing in it turns results into tables, or escapes what a user typed.
+"""
 
 import re
 from collections.abc import Callable, Mapping

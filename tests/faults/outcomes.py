@@ -1,15 +1,18 @@
 """What became of each injected fault, as a table and as a results file."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from fastast_hf.evaluation import environment
 from fastast_hf.experiment.files import write_json
+from fastast_hf.hub.results import SCHEMA, check_results, provenance
+
+COLUMNS = ("Injected", "Survived", "Lost", "Impossible here")
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,9 @@ def table_of(outcomes: Sequence[Outcome]) -> Table:
     """Count by kind."""
     table = Table(title="Injected faults")
     table.add_column("Kind", no_wrap=True)
-    for name in ("Injected", "Survived", "Lost", "Impossible here"):
+    for name in COLUMNS:
         table.add_column(name, justify="right")
-    kinds = list(dict.fromkeys(outcome.kind for outcome in outcomes))
-    for kind in kinds:
+    for kind in kinds_of(outcomes):
         table.add_row(kind, *map(str, _counts([outcome for outcome in outcomes if outcome.kind == kind])))
     table.add_section()
     table.add_row("All", *map(str, _counts(outcomes)))
@@ -41,27 +43,35 @@ def table_of(outcomes: Sequence[Outcome]) -> Table:
 
 
 def write_outcomes(path: Path, outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> None:
-    """Write all of it, with how to repeat it."""
-    told = environment()
-    names = ("injected", "survived", "lost", "not_possible_here")
-    kinds = list(dict.fromkeys(outcome.kind for outcome in outcomes))
-    counts = {
-        kind: dict(zip(names, _counts([outcome for outcome in outcomes if outcome.kind == kind]), strict=True))
-        for kind in kinds
+    """Write the counts as a results file, as `fastast_hf.hub.results` describes them, and beside them each fault."""
+    results = {
+        **{"schema": SCHEMA, "kind": "questions", **provenance(environment())},
+        "questions": [question(outcomes, seconds=seconds)],
+        "seed": seed,
+        "faults": [asdict(outcome) for outcome in outcomes],
     }
-    write_json(
-        path,
-        {
-            **{"command": told["command"], "date": told["date"], "environment": told},
-            **{"seed": seed, "seconds": round(seconds), "total": dict(zip(names, _counts(outcomes), strict=True))},
-            **{"kinds": counts, "faults": [asdict(outcome) for outcome in outcomes]},
-        },
-    )
+    check_results(results)
+    write_json(path, results)
 
 
-def read_outcomes(path: Path) -> dict[str, dict[str, int]]:
-    """Read the counts by kind."""
-    return json.loads(path.read_text())["kinds"]
+def question(outcomes: Sequence[Outcome], *, seconds: float) -> dict[str, Any]:
+    """Count by kind, for the pages."""
+    by_kind = {kind: [outcome for outcome in outcomes if outcome.kind == kind] for kind in kinds_of(outcomes)}
+    return {
+        "title": "Injected faults",
+        "data": f"{seconds / 60:.0f} minutes; survived: the next start came to the weights or labels of an undisturbed run, to "
+        "the last bit, or said in words what only the user can mend, and came to them then.",
+        "format": "whole",
+        "columns": list(COLUMNS),
+        "rows": [
+            {"name": kind, "values": list(_counts(those))} for kind, those in (by_kind | {"all": outcomes}).items()
+        ],
+    }
+
+
+def kinds_of(outcomes: Sequence[Outcome]) -> list[str]:
+    """Name the kinds, in the order in which they came."""
+    return list(dict.fromkeys(outcome.kind for outcome in outcomes))
 
 
 def _counts(outcomes: Sequence[Outcome]) -> tuple[int, int, int, int]:

@@ -1,10 +1,11 @@
 """Outcomes: counted by kind, printed, kept."""
 
 import io
-import json
 
 from rich.console import Console
 
+from fastast_hf.hub.results import load_results
+from fastast_hf.hub.tables import results_block
 from tests.faults.__main__ import KINDS, describe
 from tests.faults.outcomes import Outcome, table_of, write_outcomes
 
@@ -25,14 +26,15 @@ def test_a_table_counts_by_kind():
 
 
 def test_a_results_file_tells_all(tmp_path):
-    write_outcomes(tmp_path / "faults.json", OUTCOMES, seed=3, seconds=12.4)
-    told = json.loads((tmp_path / "faults.json").read_text())
-    assert told["total"] == {"injected": 2, "survived": 1, "lost": 1, "not_possible_here": 1}
-    assert told["kinds"]["SIGKILL"] == {"injected": 2, "survived": 1, "lost": 1, "not_possible_here": 0}
-    assert told["faults"][1] == {**vars(OUTCOMES[1])}
-    assert (told["seed"], told["seconds"]) == (3, 12)
-    assert {"command", "date", "environment"} <= told.keys()
-    assert {"hardware", "versions"} <= told["environment"].keys()
+    write_outcomes(tmp_path / "faults.json", OUTCOMES, seed=3, seconds=124)
+    results = load_results(tmp_path / "faults.json")
+    table = results_block(results)
+    assert "| Injected faults | Injected | Survived | Lost | Impossible here |" in table
+    assert "| SIGKILL | 2 | 1 | 1 | 0 |" in table
+    assert "| all | 2 | 1 | 1 | 1 |" in table
+    assert "2 minutes; survived" in table
+    assert results["faults"][1] == {**vars(OUTCOMES[1])}
+    assert results["seed"] == 3
 
 
 def test_a_line_tells_of_each():

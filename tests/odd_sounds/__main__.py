@@ -7,7 +7,6 @@ must be answered, or refused without saying which file and what to do.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,9 +16,12 @@ from rich.console import Console
 
 from fastast_hf import FastASTFeatureExtractor
 from fastast_hf.cli.console import printable
+from fastast_hf.evaluation import environment
+from fastast_hf.experiment.files import write_json
+from fastast_hf.hub.results import SCHEMA, check_results, provenance
 from tests.conftest import SIZES, tiny_model
 from tests.odd_sounds.corpus import OddFile, write_corpus
-from tests.odd_sounds.judging import Verdict, judge, outcome_table
+from tests.odd_sounds.judging import Verdict, judge, outcome_table, question
 from tests.odd_sounds.making import encode
 from tests.odd_sounds.processes import run_all
 from tests.odd_sounds.ways import WINDOWS, classify_all, function_way, function_way_in_windows, pipeline_way
@@ -39,7 +41,9 @@ COMMAND_SECONDS, COMMAND_MIB = 600.0, 2_048
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the corpus and the model, send the one through the other, print and write down."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--output", type=Path, help="JSON file to write: each file, each way, and what became of it")
+    parser.add_argument(
+        "--output", type=Path, help="results file to write: the counts, and what is wrong if anything is"
+    )
     output = parser.parse_args(arguments).output
     with TemporaryDirectory() as work:
         corpus, model_folder = Path(work, "corpus"), Path(work, "model")
@@ -48,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         FastASTFeatureExtractor(**SIZES).save_pretrained(model_folder)
         Path(work, "plain.wav").write_bytes(encode())
         verdicts = list(send_all(files, corpus, str(model_folder), str(Path(work, "plain.wav"))))
-    if output is not None:
-        output.write_text(json.dumps([_as_json(verdict, corpus) for verdict in verdicts], indent=1))
     Console(width=None if sys.stdout.isatty() else 130).print(outcome_table(verdicts))
     faults = [verdict for verdict in verdicts if verdict.fault is not None]
-    for verdict in faults:
-        name = Path(verdict.file.path).relative_to(corpus)
-        print(printable(f"{name} by {verdict.way}: {verdict.fault}"))
+    lines = [f"{Path(it.file.path).relative_to(corpus)} by {it.way}: {it.fault}" for it in faults]
+    for line in lines:
+        print(printable(line))
+    if output is not None:
+        write_results(output, verdicts, lines)
     most = max(verdicts, key=lambda verdict: verdict.outcome.grown_mib)
     print(f"{len(files)} files, {len(verdicts)} outcomes, {len(faults)} faults.")
     print(f"The most memory: {most.outcome.grown_mib:.0f} MiB, {Path(most.file.path).name} by {most.way}.")
@@ -75,18 +79,15 @@ def send_all(files: Sequence[OddFile], corpus: Path, model_folder: str, plain: s
             yield judge(file, way, by_path[file.path])
 
 
-def _as_json(verdict: Verdict, corpus: Path) -> dict[str, object]:
-    file, outcome = verdict.file, verdict.outcome
-    return {
-        "theme": file.theme,
-        "name": str(Path(file.path).relative_to(corpus / file.theme)),
-        "way": verdict.way,
-        "expected": file.expected,
-        "outcome": outcome.kind,
-        "words": outcome.words,
-        "grown_mib": round(outcome.grown_mib, 1),
-        "fault": verdict.fault,
+def write_results(path: Path, verdicts: Sequence[Verdict], faults: Sequence[str]) -> None:
+    """Write the counts as a results file, as `fastast_hf.hub.results` describes them, and beside them each fault."""
+    results = {
+        **{"schema": SCHEMA, "kind": "questions", **provenance(environment())},
+        "questions": [question(verdicts)],
+        "faults": [printable(fault) for fault in faults],
     }
+    check_results(results)
+    write_json(path, results)
 
 
 if __name__ == "__main__":

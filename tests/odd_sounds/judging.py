@@ -3,14 +3,24 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rich.table import Table
 
 from tests.odd_sounds.corpus import OddFile
 
 Kind = Literal["answered", "refused", "crashed", "hung", "too much memory"]
-COLUMNS = ("answered", "refused", "crashed", "hung", "too much memory", "lied")
+COLUMNS = {
+    "files": "Files",
+    "answered": "Answered",
+    "refused": "Refused with words",
+    "crashed": "Crashed",
+    "hung": "Hung",
+    "too much memory": "Too much memory",
+    "lied": "Lied",
+}
+"""What is counted, and what it is called in tables. A lie: an answer to what must be refused, the refusal of what must be
+answered, or one without the file's name or what to do."""
 
 _WHAT_TO_DO = re.compile(r"[.;] (Check|Copy|Divide|Leave it out|Name|Record|Write)\b")
 
@@ -67,21 +77,40 @@ def explains(words: str, path: str) -> bool:
 
 
 def outcome_table(verdicts: Iterable[Verdict]) -> Table:
-    """Count outcomes: a row for each theme and way, and one for each way in all."""
-    counts: dict[tuple[str, str], dict[str, int]] = {}
-    for verdict in verdicts:
-        for theme in (verdict.file.theme, "all"):
-            row = counts.setdefault((theme, verdict.way), dict.fromkeys(("files", *COLUMNS), 0))
-            row["files"] += 1
-            row[verdict.outcome.kind] += 1
-            row["lied"] += verdict.fault is not None and verdict.outcome.kind in ("answered", "refused")
+    """Draw the counts: a row for each theme and way, and one for each way in all."""
+    counts = count_outcomes(verdicts)
     table = Table("Theme", "Way", title="Odd sounds")
-    for name in ("Files", "Answered", "Refused with words", "Crashed", "Hung", "Too much memory", "Lied"):
+    for name in COLUMNS.values():
         table.add_column(name, justify="right")
     themes = list(dict.fromkeys(theme for theme, _ in counts))
     for theme in sorted(themes, key=lambda theme: theme == "all"):
         rows = [(way, row) for (of_theme, way), row in counts.items() if of_theme == theme]
         for number, (way, row) in enumerate(rows):
-            cells = [str(row[name]) for name in ("files", *COLUMNS)]
+            cells = [str(row[name]) for name in COLUMNS]
             table.add_row("" if number else theme, way, *cells, end_section=number == len(rows) - 1)
     return table
+
+
+def question(verdicts: Iterable[Verdict]) -> dict[str, Any]:
+    """Count each way in all, as a table of a results file."""
+    counts = {way: row for (theme, way), row in count_outcomes(verdicts).items() if theme == "all"}
+    return {
+        "title": "Odd sounds",
+        "data": "Files that a test made, each sent by each way; lied: answered what must be refused, refused what must be "
+        "answered, or without the file's name or what to do.",
+        "format": "whole",
+        "columns": list(COLUMNS.values()),
+        "rows": [{"name": way, "values": [row[name] for name in COLUMNS]} for way, row in counts.items()],
+    }
+
+
+def count_outcomes(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], dict[str, int]]:
+    """Count, by theme and way, and by "all" and way."""
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for verdict in verdicts:
+        for theme in (verdict.file.theme, "all"):
+            row = counts.setdefault((theme, verdict.way), dict.fromkeys(COLUMNS, 0))
+            row["files"] += 1
+            row[verdict.outcome.kind] += 1
+            row["lied"] += verdict.fault is not None and verdict.outcome.kind in ("answered", "refused")
+    return counts

@@ -5,8 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
+from fastast_hf.hub.results import load_results
+from tests.odd_sounds.__main__ import write_results
 from tests.odd_sounds.corpus import OddFile
-from tests.odd_sounds.judging import Outcome, judge, outcome_table
+from tests.odd_sounds.judging import Outcome, judge, outcome_table, question
 
 WORDS = "`source` must be a sound file, got 'a.wav' with 0 bytes. Copy it again, or leave it out."
 
@@ -51,3 +53,12 @@ def test_the_table_counts_by_theme_and_way_and_in_all():
         ["all", "api", "3", "2", "0", "1", "0", "0", "1"],
         ["", "command", "1", "0", "0", "0", "1", "0", "0"],
     ]
+    assert [row["values"] for row in question(verdicts)["rows"]] == [[3, 2, 0, 1, 0, 0, 1], [1, 0, 0, 0, 1, 0, 0]]
+
+
+def test_a_results_file_holds_the_counts_and_what_is_wrong(tmp_path):
+    verdicts = [judge(OddFile("cuts", "b.wav", "refused"), "api", Outcome("answered"))]
+    write_results(tmp_path / "odd-sounds.json", verdicts, ["cuts/b.wav by api: answered, and had to be refused"])
+    results = load_results(tmp_path / "odd-sounds.json")
+    assert results["questions"] == [question(verdicts)]
+    assert results["faults"] == ["cuts/b.wav by api: answered, and had to be refused"]
