@@ -47,7 +47,10 @@ def main() -> None:
         "--output", type=Path, default=ROOT / "model_cards" / "results" / "growth.json", help="results (%(default)s)"
     )
     arguments = parser.parse_args()
-    results = {"schema": SCHEMA, "kind": "questions", **provenance(environment()), "questions": measure()}
+    results = {
+        **{"schema": SCHEMA, "kind": "questions", **provenance(environment()), "command": "make growth"},
+        "questions": measure(),
+    }
     check_results(results)
     write_json(arguments.output, results)
     print(f"{arguments.output}: {len(results['questions'])} tables")

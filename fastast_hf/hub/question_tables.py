@@ -14,6 +14,7 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "kl": "{:.4f}".format,
     "share": "{:.0%}".format,
     "seconds": "{:,.3f}".format,
+    "times": "{:.2f}x".format,
     "whole": "{:,.0f}".format,
     "exponent": "{:.2f}".format,
 }

@@ -45,7 +45,7 @@ def table_of(outcomes: Sequence[Outcome]) -> Table:
 def write_outcomes(path: Path, outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> None:
     """Write the counts as a results file, as `fastast_hf.hub.results` describes them, and beside them each fault."""
     results = {
-        **{"schema": SCHEMA, "kind": "questions", **provenance(environment())},
+        **{"schema": SCHEMA, "kind": "questions", **provenance(environment()), "command": "make faults"},
         "questions": [question(outcomes, seconds=seconds)],
         "seed": seed,
         "faults": [asdict(outcome) for outcome in outcomes],

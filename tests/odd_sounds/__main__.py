@@ -82,7 +82,7 @@ def send_all(files: Sequence[OddFile], corpus: Path, model_folder: str, plain: s
 def write_results(path: Path, verdicts: Sequence[Verdict], faults: Sequence[str]) -> None:
     """Write the counts as a results file, as `fastast_hf.hub.results` describes them, and beside them each fault."""
     results = {
-        **{"schema": SCHEMA, "kind": "questions", **provenance(environment())},
+        **{"schema": SCHEMA, "kind": "questions", **provenance(environment()), "command": "make odd-sounds"},
         "questions": [question(verdicts)],
         "faults": [printable(fault) for fault in faults],
     }
