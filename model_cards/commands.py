@@ -20,7 +20,7 @@ import soundfile
 from fastast_hf.classification.loading import embedded_model
 from fastast_hf.data import load_audio
 from fastast_hf.evaluation import environment
-from fastast_hf.experiment.files import write_json
+from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.hub.results import SCHEMA, check_results, provenance
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,11 +33,13 @@ COMMANDS = (
     "fastast classify minute.flac --window 5 --hop 15 --top-k 1 --format csv",
     f"fastast trace {CLIPS.split()[0]} -o map.png",
     "fastast benchmark my-fastast --merge-ratio 0.25 --merge-ratio 0.4 --batch-size 16 --repeats 5",
+    "fastast tune my-fastast --data-dir unheard --speedup 6 --output my-tuned --trials 60",
     "fastast export my-fastast my-fastast.onnx",
     "fastast convert deit_tiny_patch16_224 my-start --merge-ratio 0.25 --label dog --label rain",
     "fastast card my-fastast",
 )
-"""`my-fastast` is a copy of the small model; `minute.flac` is twelve clips, one behind the other."""
+"""`my-fastast` is a copy of the small model; `unheard` are the clips that it has not heard; `minute.flac` is twelve clips, one
+behind the other."""
 
 
 def main() -> None:
@@ -62,6 +64,10 @@ def lay_out(folder: Path, *, data: Path, start: Path, model: Path) -> None:
     (folder / "esc10").symlink_to(data.resolve())
     (folder / start.name).symlink_to(start.resolve())
     shutil.copytree(model, folder / "my-fastast")
+    (folder / "unheard").mkdir()
+    fold = read_json(model / "results.json")["data"]["eval_fold"]
+    for clip in (data / "audio").glob(f"*/{fold}-*.ogg"):  # so ESC-50 names the clips of a fold
+        (folder / "unheard" / clip.name).symlink_to(clip.resolve())
     with soundfile.SoundFile(folder / "minute.flac", "w", RATE, 1, "PCM_16") as minute:
         for clips in sorted((data / "audio").iterdir())[:4]:  # three clips of each of four kinds of sound
             for clip in sorted(clips.glob("*.ogg"))[:3]:
