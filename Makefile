@@ -16,7 +16,7 @@ RESULTS := model_cards/results
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo space test conformance evidence growth commands int8 faults odd-sounds figures audit lint check fix render clean
+.PHONY: setup demo space test conformance evidence growth commands archive int8 faults odd-sounds figures audit lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -48,6 +48,9 @@ growth: $(READY)  ## How time and memory grow with length, batch and model, some
 
 commands: $(READY)  ## What the README's commands print, on a machine that does nothing else
 	$(BIN)/python -m model_cards.commands
+
+archive: $(READY)  ## Ten thousand sounds, two processes: how long it takes, on a machine that does nothing else
+	$(BIN)/python -m model_cards.archive
 
 int8: $(READY)  ## What int8 costs and saves the small model, on a machine that does nothing else
 	$(BIN)/python -m model_cards.int8

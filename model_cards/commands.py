@@ -25,6 +25,9 @@ from fastast_hf.hub.results import SCHEMA, check_results, provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = 100
+PROGRAMS = {"fastast": "fastast_hf", "accelerate": "accelerate.commands.accelerate_cli"}
+"""Modules that are the same as programs of the environment."""
+
 RATE = 16_000
 
 CLIPS = "esc10/audio/dog_bark/1-100032-A.ogg esc10/audio/rain/1-17367-A.ogg"
@@ -74,12 +77,15 @@ def lay_out(folder: Path, *, data: Path, start: Path, model: Path) -> None:
                 minute.write(load_audio(clip, sampling_rate=RATE)[: 5 * RATE])
 
 
-def run_all(commands: tuple[str, ...], folder: Path) -> dict[str, Any]:
+def run_all(
+    commands: tuple[str, ...], folder: Path, *, command: str = "python -m model_cards.commands"
+) -> dict[str, Any]:
     """Run commands in a folder, in terminals of one width.
 
     Args:
-        commands: of `fastast`.
+        commands: of the programs above.
         folder: where they run.
+        command: how to do all of it again.
 
     Returns:
         Results of kind "commands", as `fastast_hf.hub.results` describes them.
@@ -87,12 +93,12 @@ def run_all(commands: tuple[str, ...], folder: Path) -> dict[str, Any]:
     Raises:
         RuntimeError: if one of them fails.
     """
-    runs = [{"command": command, "output": printed_by(command, folder)} for command in commands]
+    runs = [{"command": line, "output": printed_by(line, folder)} for line in commands]
     results = {
         "schema": SCHEMA,
         "kind": "commands",
         **provenance(environment()),
-        "command": "python -m model_cards.commands",
+        "command": command,
         "commands": runs,
     }
     check_results(results)
@@ -102,16 +108,18 @@ def run_all(commands: tuple[str, ...], folder: Path) -> dict[str, Any]:
 def printed_by(command: str, folder: Path) -> str:
     """Run one command; give what it prints to stdout."""
     program, *arguments = shlex.split(command)
+    if program not in PROGRAMS:
+        raise ValueError(f"`command` must begin with one of {', '.join(PROGRAMS)}, got {command}. Add it there.")
     done = subprocess.run(
-        [sys.executable, "-m", "fastast_hf", *arguments],
+        [sys.executable, "-m", PROGRAMS[program], *arguments],
         cwd=folder,
         env={**os.environ, "COLUMNS": str(COLUMNS), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
-    if program != "fastast" or done.returncode:
-        raise RuntimeError(f"`{command}` must be a `fastast` that ends with 0, got {done.returncode}: {done.stderr}")
+    if done.returncode:
+        raise RuntimeError(f"`{command}` must end with 0, got {done.returncode}: {done.stderr}")
     return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
 
 
