@@ -42,7 +42,7 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
     """
     comparison = results["comparison"]
     rows = [row for row in comparison["rows"] if row.get("speed_up") is not None]
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
     of_baseline = [row for row in rows if _has_weights_of_the_baseline(row, comparison)]
     _draw_one_set_of_weights(axes, of_baseline, comparison["baseline"])
@@ -58,7 +58,7 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
     axes.set_title(f"{comparison['data']}, {_over(comparison)}", loc="left", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     if rows:
-        axes.legend(frameon=False, fontsize="small")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")  # no model lies under it
     return figure
 
 
@@ -68,7 +68,7 @@ def _draw_one_set_of_weights(axes: Axes, rows: list[Any], name: str) -> None:
     if points:
         axes.plot(
             *zip(*points, strict=True), color=_LINE_COLOR, marker="o", markersize=6,
-            label=f"{name}'s weights, without merging and with more and more",
+            label=f"{name}'s weights, merging more and more",
         )  # fmt: skip
 
 
