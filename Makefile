@@ -16,7 +16,7 @@ RESULTS := model_cards/results
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.fastast_hf-is-installed
 
-.PHONY: setup demo space test conformance evidence growth commands archive int8 faults odd-sounds figures audit lint check fix render clean
+.PHONY: setup demo space screenshot test conformance evidence growth commands archive int8 faults odd-sounds figures audit lint check fix render clean
 
 setup: $(READY)  ## Install the package and its tools
 
@@ -40,6 +40,9 @@ conformance: $(READY)  ## transformers' own model tests, fetched for the install
 space: $(READY)  ## The web demo, on http://127.0.0.1:7860
 	$(BIN)/python examples/space/app.py
 
+screenshot: $(READY)  ## The README's picture of the web demo, taken by a Chromium without a screen
+	$(BIN)/python -m model_cards.screenshot
+
 evidence: $(READY)  ## Everything behind the tables, about ten hours on two cores; what is done is not done again
 	$(BIN)/python -m model_cards.evidence
 
@@ -58,7 +61,7 @@ int8: $(READY)  ## What int8 costs and saves the small model, on a machine that 
 faults: $(READY)  ## Kill, fill, cut and break, fifty times and more; count what survives
 	$(BIN)/python -m tests.faults --output $(RESULTS)/faults.json
 
-odd-sounds: $(READY)  ## Two hundred broken and odd sound files through every door; count the answers
+odd-sounds: $(READY)  ## Seven hundred broken and odd sound files through every door; count the answers
 	$(BIN)/python -m tests.odd_sounds --output $(RESULTS)/odd-sounds.json
 
 figures: $(READY)  ## The figures of ARCHITECTURE.md: tests, faults and odd sounds, forty minutes on two cores

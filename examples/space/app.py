@@ -3,14 +3,15 @@
     python examples/space/app.py
 
 It needs gradio beside this package. The model is what the environment variable FASTAST_MODEL names, a folder or an AST or
-FastAST on the Hub; in a checkout of the project, its small model for ten kinds of sound. GRADIO_SERVER_PORT says where it
-listens.
+FastAST on the Hub; else the folder `model` beside this file, as assemble.py puts it into a Space; in a checkout of the project,
+its small model for ten kinds of sound. GRADIO_SERVER_PORT says where it listens.
 """
 
 import html
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -22,26 +23,28 @@ from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.classification.loading import embedded_model, load_classifier
 from fastast_hf.visualization.merge_map import draw_merge_map
 
+MODEL = Path(__file__).parent / "model"
 SECONDS_KEPT = 3600
 STYLE = """
 .gradio-container { max-width: 80rem !important; }
 #tokens { overflow-x: auto; }
-#tokens table { font-variant-numeric: tabular-nums; white-space: nowrap; }
+#tokens table { font-variant-numeric: tabular-nums; white-space: nowrap; width: 100%; }
 #tokens th, #tokens td { padding: 0.4rem 0.45rem; }
 /* On a phone table and map keep a size that can be read, and are moved sideways. */
 .merge-map { overflow-x: auto; }
-.merge-map img { min-width: 36rem; max-width: none; width: 100%; }
+.merge-map img { min-width: 45rem; max-width: none; width: 100%; }
 """
 
 _FIRST_RATIO = 0.25
 _LAYERS_DRAWN = 3
+_MAP_INCHES = (11, 7.5)  # as wide as the page, at which its words are as large as the page's
 _DOTS_PER_INCH = 160
 
 
 def main() -> None:
     """Load the model and serve the page until it is stopped."""
     try:
-        classifier = load_classifier(os.environ.get("FASTAST_MODEL") or embedded_model())
+        classifier = load_classifier(os.environ.get("FASTAST_MODEL") or own_model())
     except (OSError, ValueError) as error:
         sys.exit(f"{error}\nThe environment variable FASTAST_MODEL names the model of this page.")
     # The first passes are slow, and torch's profiler has to start in the main thread.
@@ -58,6 +61,18 @@ def main() -> None:
         theme=_theme(),
         css=STYLE,
     )
+
+
+def own_model() -> str:
+    """Find the model that comes with the page.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    return str(MODEL) if MODEL.is_dir() else embedded_model()
 
 
 def make_page(model: FastASTForAudioClassification, feature_extractor: FastASTFeatureExtractor) -> gr.Blocks:
@@ -90,17 +105,15 @@ def make_page(model: FastASTForAudioClassification, feature_extractor: FastASTFe
                 with gr.Column(visible=False) as results:
                     with gr.Row(equal_height=True):
                         sides = [_side() for _ in range(2)]
-                    tokens = gr.Markdown(elem_id="tokens")
                     again = gr.Button("Measure again", size="sm")
-        with gr.Row(visible=False) as map_row:
-            with gr.Column(scale=2, min_width=320):
-                gr.Markdown(page.READING_THE_MAP)
-            with gr.Column(scale=3, min_width=320):
-                merge_map = gr.HTML()
+        with gr.Column(visible=False) as below:
+            tokens = gr.Markdown(elem_id="tokens")
+            gr.Markdown(page.READING_THE_MAP)
+            merge_map = gr.HTML()
         with gr.Accordion("What exactly is compared", open=False):
             gr.Markdown(page.DETAILS)
 
-        hidden = [results, map_row]
+        hidden = [results, below]
         shown = [headline, *hidden, *(part for side in sides for part in side), tokens, merge_map]
         listen: dict[str, Any] = {
             "fn": lambda path, merge_ratio: answer(model, feature_extractor, path, merge_ratio),
@@ -132,8 +145,8 @@ def answer(
         merge_ratio: See FastASTConfig.
 
     Returns:
-        What the page shows: the headline; the results and the map, visible; figures and scores of either side; the table
-        of tokens; the map. Nothing changes where there is no sound.
+        What the page shows: the headline; the results and what is below them, visible; figures and scores of either side;
+        the table of tokens; the map. Nothing changes where there is no sound.
 
     Raises:
         gr.Error: If the sound cannot be read or the ratio is impossible.
@@ -150,24 +163,25 @@ def answer(
     named = {"AST": comparison.ast, "FastAST": comparison.fastast}
     picture = io.BytesIO()
     figure = draw_merge_map(comparison.fastast.trace, layers=layers_drawn(model.config.num_hidden_layers))
+    figure.set_size_inches(_MAP_INCHES)
     figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH)
     return (
         page.headline(comparison),
         gr.Column(visible=True),
-        gr.Row(visible=True),
+        gr.Column(visible=True),
         *(part for name, side in named.items() for part in (page.figures(name, side), page.scores(side))),
         page.token_table(comparison),
         page.picture_of_map(picture.getvalue()),
     )
 
 
-def forget() -> tuple[str, gr.Column, gr.Row]:
+def forget() -> tuple[str, gr.Column, gr.Column]:
     """Take the last answer off the page.
 
     Returns:
-        The invitation, and results and map, hidden.
+        The invitation, and the results and what is below them, hidden.
     """
-    return page.INVITATION, gr.Column(visible=False), gr.Row(visible=False)
+    return page.INVITATION, gr.Column(visible=False), gr.Column(visible=False)
 
 
 def first_ratio(model: FastASTForAudioClassification) -> float:

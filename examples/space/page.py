@@ -13,10 +13,10 @@ TITLE = "FastAST: one sound, the same weights, fewer tokens"
 INTRODUCTION = f"""\
 # {TITLE}
 
-An **Audio Spectrogram Transformer** (AST) cuts the picture of a sound into small squares, its **tokens**, and in every
-layer compares each token with all others. **FastAST** merges the tokens that are most alike, such as silence or a steady
-hum, layer by layer: whatever comes later has less to do. Here both hear your sound with the same weights, so you see what
-merging saves, and whether it changes the answer.
+An **Audio Spectrogram Transformer** (AST) is a network that says what is to be heard. It cuts the picture of a sound into small
+squares, its **tokens**, and in every one of its layers compares each token with all others. **FastAST** merges the tokens that
+are most alike, such as silence or a steady hum, layer by layer: whatever comes later has less to do. Here both hear your sound
+with the same weights, so you see what merging saves, and whether it changes the answer.
 """
 
 INVITATION = "### Upload or record a sound\n\nThe answers of both models appear here."
@@ -24,12 +24,10 @@ INVITATION = "### Upload or record a sound\n\nThe answers of both models appear 
 READING_THE_MAP = """\
 ### Where the tokens went
 
-At the top your sound as the models get it (log-mel): time runs to the right, pitch upwards, bright is loud.
-
-Below it, what FastAST makes of it behind some of its layers. A small square is a token that is still alone. **What has been
-merged into one token has one colour and no white line inside**: mostly what is alike, such as silence.
-
-The bars count the tokens that are left for the next layer.
+At the top is your sound as both models get it, a log-mel spectrogram: time runs to the right, pitch upwards, bright is loud.
+Below is what FastAST has made of it behind some of its layers. A small square is a token that is still alone. **What has been
+merged into one token has one colour and no white line inside**: mostly what is alike, such as silence. The bars count the
+tokens that are left for the next layer.
 """
 
 DETAILS = f"""\
@@ -98,7 +96,7 @@ def figures(name: str, side: Side) -> str:
     """
     before, behind = side.trace.tokens[0] - NUM_SPECIAL_TOKENS, side.trace.tokens[-1] - NUM_SPECIAL_TOKENS
     tokens = f"{before} tokens, {behind} left at the end" if behind < before else f"{before} tokens in every layer"
-    return f"## {name}\n\n**{side.milliseconds:.1f} ms** · {tokens}"
+    return f"### {name}\n\n**{side.milliseconds:.1f} ms** · {tokens}"
 
 
 def scores(side: Side) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import soxr
 
+from fastast_hf.classification.stream_formats import BegunPipe, name_format
 from fastast_hf.classification.streaming import Clock
 from fastast_hf.data.audio import stream_audio
 from fastast_hf.data.decoding import LOWEST_RATE, mix_down
@@ -22,8 +23,6 @@ CHUNK_SECONDS = 0.02
 
 # Bytes from which on a WAV file's length says that nobody knew it: ffmpeg and sox write about the largest number there is.
 _UNKNOWN_LENGTH = 0x7FFF0000
-# How files begin whose bytes, taken for samples, would be a noise with labels.
-_COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}
 
 
 def file_chunks(path: str | os.PathLike[str], sampling_rate: int) -> Iterator[np.ndarray]:
@@ -85,14 +84,16 @@ def pipe_chunks(
         Chunks (samples,) float32 mono.
 
     Raises:
-        ValueError: It is a compressed file, a WAV file of another kind or of another rate than the one that is told; or that
-            rate is below `LOWEST_RATE`.
+        ValueError: It is a file of another format, a WAV file of another kind or of another rate than the one that is told;
+            or that rate is below `LOWEST_RATE`.
     """
     if pipe_rate is not None and pipe_rate < LOWEST_RATE:
         raise ValueError(f"`rate` must be at least {LOWEST_RATE} Hz, got {pipe_rate}. Leave it out for the model's.")
-    head = stream.peek(4)[:4]
-    _check_is_not_compressed(head, sampling_rate)
-    if head != b"RIFF":
+    begun = BegunPipe(stream)
+    _check_is_pcm(begun, sampling_rate)
+    is_wav = begun.first(4) == b"RIFF"
+    stream = io.BufferedReader(begun)
+    if not is_wav:
         return _pcm_chunks(stream, pipe_rate or sampling_rate, 1, None, sampling_rate)
     try:
         with wave.open(stream) as header:  # reads up to the first sample, and leaves the pipe open
@@ -146,13 +147,13 @@ def microphone_chunks(sampling_rate: int) -> Iterator[np.ndarray]:
     return _read_device(device, round(CHUNK_SECONDS * sampling_rate))
 
 
-def _check_is_not_compressed(head: bytes, sampling_rate: int) -> None:
-    for start, name in _COMPRESSED.items():
-        if head.startswith(start):
-            raise ValueError(
-                f"`source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as {name}. Decode it first, for example "
-                f"with `ffmpeg -i FILE -f s16le -ac 1 -ar {sampling_rate} -`, or give the file by its name."
-            )
+def _check_is_pcm(pipe: BegunPipe, sampling_rate: int) -> None:
+    name = name_format(pipe)
+    if name is not None:
+        raise ValueError(
+            f"`source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as {name}. Decode it first, for example "
+            f"with `ffmpeg -i FILE -f s16le -ac 1 -ar {sampling_rate} -`, or give the file by its name."
+        )
 
 
 def _read_device(device: Any, num_samples: int) -> Iterator[np.ndarray]:

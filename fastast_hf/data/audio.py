@@ -31,9 +31,9 @@ def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | 
     """Read a sound as mono float32 at one sampling rate.
 
     Channels are averaged, so a mono file and its stereo copy read the same. Integer files come as floats in [-1, 1);
-    float files keep their scale. A file that was cut short is refused where its format tells: Ogg, FLAC, WAV, AIFF, and
-    MP3 with a Xing or Info header. WAV files written into a pipe and rarer formats read as the part that is there; MP3
-    files without such a header, as far as libsndfile guesses their length.
+    float files keep their scale. A file that was cut short is refused where its format tells: Ogg, FLAC, WAV, RF64, W64,
+    AIFF, CAF, AU, and MP3 with a Xing or Info header. Files written into a pipe and rarer formats read as the part that is
+    there; MP3 files without such a header, as far as libsndfile guesses their length.
 
     Args:
         source: Path, bytes of a sound file, open binary file, or a `{"bytes", "path"}` dict, where bytes win.
@@ -67,8 +67,8 @@ def stream_audio(
     """Read a sound file piece by piece: the blocks of `load_audio`, in the memory of one.
 
     Put together they are what `load_audio` gives, to the last bits of a float. What is wrong with a file is told where it is
-    met, so of a broken file blocks may come before the error: a file that was cut short is refused at once (Ogg, WAV,
-    AIFF) or at its end (MP3).
+    met, so of a broken file blocks may come before the error: a file that was cut short is refused at once (Ogg, WAV
+    and other files of chunks) or at its end (MP3).
 
     Args:
         path: Sound file. A pipe, which has no length, is read whole, as one block.

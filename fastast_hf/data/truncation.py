@@ -1,12 +1,10 @@
 """What a sound file tells of its own length, so that one that was cut short is not taken for a shorter sound.
 
-libsndfile reads what is left of Ogg, WAV, AIFF and MP3 files, and of a FLAC file that was cut where one of its frames ends.
+libsndfile reads what is left of Ogg, WAV, AIFF, W64, RF64, CAF, AU and MP3 files, and of a FLAC file that was cut where one of
+its frames ends.
 """
 
-_BYTE_ORDERS = {b"RIFF": "little", b"RIFX": "big", b"FORM": "big"}
-_SAMPLE_CHUNKS = (b"data", b"SSND")
-_UNKNOWN_SIZE = 0x7FFF_F000
-"""Writers into a pipe cannot know the size of a WAV file: they put 0, or this (sox) or more (ffmpeg, arecord)."""
+from fastast_hf.data.truncation_chunks import missing_bytes
 
 _LONGEST_FLAC = 2**36
 """More samples than a FLAC file can tell of: so many libsndfile tells of one that was written into a pipe."""
@@ -18,8 +16,8 @@ _HAS_NUM_FRAMES = 1
 def describe_cut(data: bytes, *, frames_told: int, frames_read: int) -> str | None:
     """Say how the bytes of a sound file show that its end is missing.
 
-    Source: RFC 3533 (Ogg), section 6; Multimedia Programming Interface and Data Specifications 1.0 (RIFF); AIFF 1.3; RFC 9639
-    (FLAC), section 8.2; the Xing and Info headers that MP3 encoders write into the first frame.
+    Source: RFC 3533 (Ogg), section 6; RFC 9639 (FLAC), section 8.2; the Xing and Info headers that MP3 encoders write into the
+    first frame; for the others see `missing_bytes`.
 
     Args:
         data: The file.
@@ -27,13 +25,13 @@ def describe_cut(data: bytes, *, frames_told: int, frames_read: int) -> str | No
         frames_read: Samples a channel that it decoded.
 
     Returns:
-        A few words, or None where the file is whole or does not tell: a WAV or FLAC file that was written into a pipe, an
-        MP3 file without a Xing or Info header, which nearly all encoders write, and rarer formats.
+        A few words, or None where the file is whole or does not tell: one that was written into a pipe, an MP3 file without a
+        Xing or Info header, which nearly all encoders write, and rarer formats.
     """
     if data[:4] == b"OggS":
         return None if _ends_ogg_stream(data) else "its last page does not end the stream"
-    if data[:4] in _BYTE_ORDERS:
-        missing = _missing_bytes(data)
+    missing = missing_bytes(data)
+    if missing is not None:
         return f"its last {missing} bytes are missing" if missing else None
     start = _end_of_tags(data)
     tells = frames_told < _LONGEST_FLAC if data[start : start + 4] == b"fLaC" else _tells_mp3_frames(data, start)
@@ -51,18 +49,6 @@ def _ends_ogg_stream(data: bytes) -> bool:
     num_segments = data[page + 26]
     page_end = header_end + num_segments + sum(data[header_end : header_end + num_segments])
     return bool(data[page + 5] & _LAST_PAGE) and page_end <= len(data)
-
-
-def _missing_bytes(data: bytes) -> int:
-    """Count the bytes of samples that a WAV or AIFF file promises and does not hold."""
-    order = _BYTE_ORDERS[data[:4]]
-    position = 12
-    while position + 8 <= len(data):
-        size = int.from_bytes(data[position + 4 : position + 8], order)  # type: ignore[arg-type]
-        if data[position : position + 4] in _SAMPLE_CHUNKS:
-            return max(0, position + 8 + size - len(data)) if size < _UNKNOWN_SIZE else 0
-        position += 8 + size + size % 2  # chunks start at even bytes
-    return 0
 
 
 def _end_of_tags(data: bytes) -> int:

@@ -13,6 +13,7 @@ from matplotlib.patheffects import Normal, Stroke
 from fastast_hf.classification.tracing import Trace
 from fastast_hf.model.log_mel import HOP_SECONDS, LOWEST_HZ
 from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
+from fastast_hf.visualization.fonts import make_legible
 from fastast_hf.visualization.pictures import save_picture
 
 _COLORS = "cividis"  # even in lightness, so that it prints in grey, and told apart by all eyes
@@ -52,7 +53,7 @@ def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: 
         title: What stands above, such as the file's name.
 
     Returns:
-        The figure.
+        The figure, its title in fonts that have all letters of it, see `make_legible`.
 
     Raises:
         ValueError: If there is no such layer.
@@ -76,6 +77,7 @@ def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: 
         axes.set_title(f"behind layer {layer}: {left}", loc="left")
     panels[-2].set_xlabel("seconds")
     _draw_counts(panels[-1], trace)
+    make_legible(figure)
     return figure
 
 

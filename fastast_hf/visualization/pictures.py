@@ -1,16 +1,17 @@
 """Figures as files."""
 
-import warnings
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from fastast_hf.visualization.fonts import make_legible
 
 
 def save_picture(figure: Figure, path: str | Path) -> Path:
     """Write a figure into a file.
 
     Args:
-        figure: What is drawn.
+        figure: What is drawn; its words become legible, see `make_legible`.
         path: The file; its ending (.png, .pdf, .svg) says the format, and its folder is made if it is not there.
 
     Returns:
@@ -21,11 +22,8 @@ def save_picture(figure: Figure, path: str | Path) -> Path:
     """
     path = check_picture_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        warnings.catch_warnings()
-    ):  # a name in letters that the font lacks is drawn as boxes: no fault of the caller's
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(path, dpi=200)
+    make_legible(figure)
+    figure.savefig(path, dpi=200)
     return path
 
 

@@ -101,20 +101,15 @@ def test_other_wavs_are_refused(data, message):
         pipe_chunks(pipe(data), RATE)
 
 
-@pytest.mark.parametrize("format", ["FLAC", "OGG"])
-def test_a_compressed_file_is_no_raw_sound(format):
+def test_a_file_of_another_format_is_no_raw_sound():
     file = io.BytesIO()
-    soundfile.write(file, samples(), RATE, format=format)
+    soundfile.write(file, samples(), RATE, format="MP3")
     message = (
-        rf"`source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as {format.title()[0]}.*ffmpeg -i FILE"
+        r"`source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as MP3\. Decode it first, for example with "
+        r"`ffmpeg -i FILE -f s16le -ac 1 -ar 16000 -`, or give the file by its name\."
     )
     with pytest.raises(ValueError, match=message):
         pipe_chunks(pipe(file.getvalue()), RATE)
-
-
-def test_a_tagged_mp3_is_no_raw_sound():
-    with pytest.raises(ValueError, match=r"begins as MP3\. Decode it first, .*-f s16le -ac 1 -ar 16000 -`"):
-        pipe_chunks(pipe(b"ID3\4\0" + bytes(100)), RATE)
 
 
 @pytest.mark.parametrize("rate", [0, -5, 39])

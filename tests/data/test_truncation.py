@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from fastast_hf.data.audio import load_audio
+from fastast_hf.data.audio import load_audio, stream_audio
 from fastast_hf.data.truncation import describe_cut
 from tests.conftest import ESC10, SHARED, requires_shared
 
 OGG = ESC10 / "dog_bark" / "1-100032-A.ogg"
 FLAC = SHARED / "data" / "speech_commands12" / "audio" / "yes"
+ORDERS = {"FILE": "<i2", "LITTLE": "<i2", "BIG": ">i2"}
 SHARES = [0.0005, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99]
 
 # soundfile seeks before the start of a file without a whole header, and prints what it should raise
@@ -69,6 +70,14 @@ def test_a_real_flac_file_cut_anywhere(tmp_path):
         ("WAV", "IMA_ADPCM"),
         ("WAVEX", "PCM_16"),
         ("AIFF", "PCM_16"),
+        ("RF64", "PCM_16"),
+        ("W64", "PCM_16"),
+        ("W64", "ULAW"),
+        ("W64", "MS_ADPCM"),
+        ("CAF", "PCM_16"),
+        ("CAF", "FLOAT"),
+        ("AU", "PCM_16"),
+        ("AU", "DOUBLE"),
         ("OGG", "VORBIS"),
         ("OGG", "OPUS"),
         ("FLAC", "PCM_16"),
@@ -102,6 +111,50 @@ def test_a_flac_file_that_tells_of_hours(tmp_path):
         ValueError, match=r"cut short: it tells of 68719476735 samples and holds 16000\. Copy it again"
     ):
         load_audio(data)
+
+
+@pytest.mark.parametrize(
+    ("container", "endian"),
+    [("W64", "FILE"), ("RF64", "FILE"), ("CAF", "LITTLE"), ("CAF", "BIG"), ("AU", "LITTLE"), ("AU", "BIG"), ("AIFF", "BIG")],
+)  # fmt: skip
+def test_the_missing_bytes_are_counted(tmp_path, container, endian):
+    """By `load_audio`, and by a stream, which looks before it reads."""
+    whole = encode(noise(), format=container, subtype="PCM_16", endian=endian)
+    end = whole.rfind(soundfile.read(io.BytesIO(whole), dtype="int16")[0][-1:].astype(ORDERS[endian]).tobytes()) + 2
+    path = tmp_path / "cut"
+    for missing in (1, 999, 2_000):  # of CAF files that lack more, libsndfile tells itself
+        path.write_bytes(whole[: end - missing])
+        message = (
+            rf"got '.*cut', which was cut short: its last {missing} bytes are missing\. Copy it again; if there is no"
+        )
+        for read in (load_audio, lambda path: next(stream_audio(path))):
+            with pytest.raises(ValueError, match=rf"`source` must be a complete sound file, {message}"):
+                read(path)
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("CAF", "ALAC_16"), ("AU", "G721_32"), ("WAV", "GSM610")])
+def test_a_codec_s_file_is_whole_and_its_parts_are_not(tmp_path, container, subtype):
+    """Behind the samples there are a table, or a byte for an even end: without the last of these no sound is missing."""
+    whole = encode(noise(8_000), format=container, subtype=subtype)
+    assert 8_000 <= len(load_audio(whole)) < 8_400
+    for data in cuts(whole)[:-1]:
+        assert_refused(data, tmp_path, f"cut.{container.lower()}")
+
+
+def test_what_comes_out_of_a_pipe_does_not_know_its_size():
+    """AU and W64 files have a number for that; so has CAF, but libsndfile does not read it."""
+    au, w64, caf = (encode(noise(), format=name, subtype="PCM_16") for name in ("AU", "W64", "CAF"))
+    w64_size, caf_size = w64.rfind(b"data") + 16, caf.find(b"data") + 4
+    unknown = {
+        "au": au[:8] + b"\xff" * 4 + au[12:],
+        "w64": w64[:w64_size] + b"\xff" * 8 + w64[w64_size + 8 :],
+    }
+    for data in unknown.values():
+        assert load_audio(data).shape == (16_000,)
+        assert describe_cut(data, frames_told=0, frames_read=0) is None
+        assert len(load_audio(data[:-2_000])) == 15_000
+    assert describe_cut(caf[:caf_size] + b"\xff" * 8, frames_told=0, frames_read=0) is None
+    assert describe_cut(w64[:w64_size] + b"\xff" * 7 + b"\x7f", frames_told=0, frames_read=0) is None  # by ffmpeg
 
 
 def test_the_reason_is_told():
@@ -160,6 +213,8 @@ def test_an_mp3_file_without_a_header_of_its_length_does_not_tell():
 
 
 def test_what_is_no_sound_is_not_judged():
+    for name in (b"riff", b"caff", b".snd", b"RF64", b"FORM"):
+        assert describe_cut(name, frames_told=0, frames_read=0) is None
     for data in (b"", b"OggS"[:3], b"RIFF", b"ID3", b"ID3\x04\0\0\0\0\0\0Xing", b"fLaC"):
         assert describe_cut(data, frames_told=0, frames_read=0) is None
     assert describe_cut(b"OggS", frames_told=0, frames_read=0) == "its last page does not end the stream"

@@ -138,10 +138,19 @@ def test_no_microphone_is_told_in_words(place):
     )
 
 
-def flac(place):
+def encoded(place, container):
     file = io.BytesIO()
-    soundfile.write(file, *soundfile.read(place / "sound.wav"), format="FLAC")
+    soundfile.write(file, *soundfile.read(place / "sound.wav"), format=container)
     return file.getvalue()
+
+
+def flac(place):
+    return encoded(place, "FLAC")
+
+
+def mp3(place):
+    """As soundfile writes it, without a tag."""
+    return encoded(place, "MP3")
 
 
 @pytest.mark.parametrize(
@@ -151,9 +160,10 @@ def flac(place):
         (["-", "--rate", "-5"], bytes, 1, "Error: `rate` must be at least 40 Hz, got -5. Leave it out for the model's."),
         (["sound.wav", "--rate", "8000"], bytes, 2, "--rate must be left out unless the source is -"),
         (["-"], flac, 1, "Error: `source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as FLAC. Decode it"),
+        (["-"], mp3, 1, "Error: `source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as MP3. Decode it"),
         (["-"], lambda _: b"\1\2" * 100, 1, "Error: `source` must hold at least one window, got a sound that ended before"),
     ],
-    ids=["top_k", "rate", "rate-of-a-file", "flac", "too-short"],
+    ids=["top_k", "rate", "rate-of-a-file", "flac", "mp3", "too-short"],
 )  # fmt: skip
 def test_what_cannot_be_heard_is_told_in_words(place, arguments, data, code, message, monkeypatch, capsys):
     """In this process, which has imported torch already."""

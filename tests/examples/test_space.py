@@ -1,15 +1,22 @@
 """What is behind the page of the web demo, beside the models called directly."""
 
+import configparser
 import html
 import importlib
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from PIL import Image
 
 from fastast_hf.data import load_audio
 from fastast_hf.speed.variants import as_stock_ast, count_clip_macs
+from model_cards import screenshot
 from tests.examples.space import (
     EVIL,
     EXTRACTOR,
@@ -22,6 +29,7 @@ from tests.examples.space import (
     write,
 )
 
+PROJECT = SPACE.parents[1]
 ONCE = {"repeats": 1, "min_seconds": 0.0}
 
 
@@ -31,7 +39,7 @@ def modules():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SPACE)
         yield importlib.import_module
-    for name in ("app", "comparison", "page"):
+    for name in ("app", "assemble", "comparison", "page"):
         sys.modules.pop(name, None)
 
 
@@ -159,8 +167,8 @@ def test_the_answer_is_what_the_page_shows(app, tmp_path):
     path = write(tmp_path / "noise.wav", waveform())
     shown = app.answer(model(), EXTRACTOR, str(path), 0.3)
     assert len(shown) == 9
-    assert shown[3].startswith("## AST\n")
-    assert shown[5].startswith("## FastAST\n")
+    assert shown[3].startswith("### AST\n")
+    assert shown[5].startswith("### FastAST\n")
     assert shown[6] == pytest.approx(scores_of(model(merge_ratio=0.3), features_of(load_audio(path))), abs=1e-6)
     assert "data:image/png;base64,iVBOR" in shown[8]
 
@@ -196,3 +204,76 @@ def test_without_a_model_the_program_says_what_to_name(app, monkeypatch, tmp_pat
     monkeypatch.setenv("FASTAST_MODEL", str(tmp_path))
     with pytest.raises(SystemExit, match="FASTAST_MODEL names the model of this page"):
         app.main()
+
+
+@pytest.fixture
+def folder(modules, tmp_path):
+    """A folder as it is pushed, with a model that is none."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    modules("assemble").assemble(tmp_path / "space", model=tmp_path / "mine")
+    return tmp_path / "space"
+
+
+def test_a_space_holds_the_page_the_package_and_the_model(folder):
+    package = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "fastast_hf").rglob("*") if path.is_file()}
+    page = {
+        "README.md",
+        "app.py",
+        "comparison.py",
+        "page.py",
+        "requirements.txt",
+        "LICENSE",
+        "NOTICE",
+        "model/config.json",
+    }
+    copied = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert copied == {path for path in package if "__pycache__" not in path} | page
+    imported = {
+        name for path in SPACE.glob("*.py") for name in re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.M)
+    }
+    assert {"comparison", "page"} <= imported
+    assert not {f"{name}.py" for name in imported if (SPACE / f"{name}.py").exists()} - page
+
+
+def test_a_space_takes_its_package_and_its_model_from_beside_it(folder, app, monkeypatch):
+    code = "import importlib.util; print(importlib.util.find_spec('fastast_hf').origin)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == folder / "fastast_hf" / "__init__.py"
+    monkeypatch.setattr(app, "MODEL", folder / "model")
+    assert app.own_model() == str(folder / "model")
+
+
+def test_a_space_installs_what_the_package_needs():
+    """The package itself is on no index; a Space installs before it has any file but this one."""
+    declared = configparser.ConfigParser()
+    declared.read(PROJECT / "setup.cfg")
+    needed = declared["options"]["install_requires"].split() + declared["options.extras_require"]["space"].split()
+    lines = (SPACE / "requirements.txt").read_text().splitlines()
+    assert sorted(line for line in lines if not line.startswith(("#", "--"))) == sorted(needed)
+    header = yaml.safe_load((SPACE / "README.md").read_text(encoding="utf-8").split("---")[1])
+    assert Requirement(needed[-1]).specifier.contains(header["sdk_version"])
+    assert Requirement(needed[-1]).name == header["sdk"]
+    assert (SPACE / header["app_file"]).is_file()
+
+
+def test_what_cannot_be_assembled_is_told(modules, folder, tmp_path):
+    assemble = modules("assemble").assemble
+    with pytest.raises(
+        FileExistsError, match=r"`folder` must not be there yet, got .*space\. Name another one, or remove"
+    ):
+        assemble(folder, model=tmp_path / "mine")
+    with pytest.raises(
+        FileNotFoundError, match=r"`model` must be the folder of a model, got .*none\. A model on the Hub"
+    ):
+        assemble(tmp_path / "other", model=tmp_path / "none")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_picture_of_the_page_is_small_and_has_no_more_in_it():
+    """Written by `python -m model_cards.screenshot`: no date, no path, no program is told in it."""
+    path = SPACE / "screenshot.png"
+    assert path.stat().st_size <= screenshot.MOST_BYTES
+    with Image.open(path) as image:
+        assert image.width == screenshot.WIDTH
+        assert image.text == {}

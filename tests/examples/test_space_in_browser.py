@@ -1,17 +1,21 @@
-"""The web demo as a real process, its page in a real browser."""
+"""The web demo as a Space starts it, in a real process from a folder of its own, its page in a real browser.
 
-import os
+`python -m model_cards.screenshot` takes a picture of it, with the small model of a checkout and a clip of ESC-10.
+"""
+
+import io
 import re
 import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fastast_hf.data import load_audio
+from model_cards import screenshot
 from tests.conftest import ESC10
 from tests.examples.space import (
     EVIL,
@@ -26,18 +30,6 @@ from tests.examples.space import (
     write,
 )
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture(scope="module")
 def outside():
@@ -49,71 +41,35 @@ def outside():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, outside):
-    """Start the program as a user does; give its address."""
+    """Start the program as a Space does; give its address."""
     pytest.importorskip("gradio", reason="gradio is not installed")
-    httpx = pytest.importorskip("httpx")
     folder = tmp_path_factory.mktemp("space")
     model().save_pretrained(folder / "model")
     EXTRACTOR.save_pretrained(folder / "model")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    assemble = [sys.executable, SPACE / "assemble.py", folder / "space", "--model", folder / "model"]
+    subprocess.run(assemble, check=True, timeout=TIMEOUT)
     proxy = f"http://127.0.0.1:{outside.getsockname()[1]}"
-    environment = os.environ | {
-        "FASTAST_MODEL": str(folder / "model"),
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(folder / "uploads"),
-        "HF_HOME": str(folder / "hf_home"),
+    environment = {
         "OMP_NUM_THREADS": "1",
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
         **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
     }
-    log = folder / "log.txt"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [sys.executable, SPACE / "app.py"], cwd=folder, env=environment, stdout=stream, stderr=subprocess.STDOUT
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(httpx, address, process, log)
+    with screenshot.served(folder / "space" / "app.py", folder, environment) as address:
         yield address
-        assert "Traceback" not in log.read_text()
-    finally:
-        process.terminate()
-        process.wait(TIMEOUT)
-
-
-def _wait_for(httpx, address, process, log):
-    deadline = time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            return httpx.get(address, trust_env=False).raise_for_status()
-        except httpx.TransportError:
-            time.sleep(0.2)
-    pytest.fail(f"The page must be there after {TIMEOUT} s. {log.read_text()}")
 
 
 @pytest.fixture
 def browser_page(server, tmp_path):
     """Open the page in Chromium; give it with a list of the addresses and dialogs that it asks for."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if screenshot.CHROMIUM is None:
         pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as api:
-        context = api.chromium.launch_persistent_context(
-            tmp_path / "profile",
-            executable_path=CHROMIUM,
-            args=CHROMIUM_FLAGS,
-            headless=True,
-            viewport={"width": 1280, "height": 900},
-        )
+    with screenshot.browser(tmp_path) as context:
         opened, asked = context.new_page(), []
-        opened.set_default_timeout(TIMEOUT * 1000)
         opened.on("request", lambda request: asked.append(request.url))
         opened.on("dialog", lambda dialog: (asked.append("dialog"), dialog.dismiss()))  # of a script in a name
         opened.goto(server)
         yield opened, asked
-        context.close()
 
 
 def clip(folder):
@@ -156,9 +112,6 @@ def test_a_sound_is_heard_in_a_browser(browser_page, server, outside, tmp_path):
 
     picture = opened.locator(".merge-map img")
     assert picture.evaluate("image => image.complete && image.naturalWidth") > 1000
-    screenshot = tmp_path / "space.png"
-    opened.screenshot(path=screenshot, full_page=True)
-    assert screenshot.read_bytes().startswith(b"\x89PNG")
     opened.set_viewport_size({"width": 390, "height": 844})
     assert opened.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -166,6 +119,29 @@ def test_a_sound_is_heard_in_a_browser(browser_page, server, outside, tmp_path):
     assert {url.split("/")[2] for url in asked if url.startswith("http")} == {server.split("/")[2]}
     with pytest.raises(BlockingIOError):  # nobody has called outside
         outside.accept()
+
+
+def test_a_picture_of_the_page_shows_its_answer(browser_page, server, tmp_path):
+    opened, _ = browser_page
+    picture = screenshot.small_png(screenshot.photograph(opened, server, clip(tmp_path), 0.5))
+    assert row_of_tokens(opened) == expected_row(0.5)
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.width == screenshot.WIDTH
+        assert image.height > screenshot.WIDTH
+    noise = Image.effect_noise((1200, 1200), 100)
+    file = io.BytesIO()
+    noise.save(file, "PNG")
+    with pytest.raises(ValueError, match=r"The picture must be at most 300000 bytes, got \d+\. Show less"):
+        screenshot.small_png(file.getvalue())
+
+
+def test_a_page_that_does_not_start_is_told(tmp_path):
+    (tmp_path / "app.py").write_text("print('no model')")
+    with (
+        pytest.raises(RuntimeError, match="The page must be there within 120 s, got none:\nno model"),
+        screenshot.served(tmp_path / "app.py", tmp_path, {}),
+    ):
+        pytest.fail("it does not start")
 
 
 def test_a_file_that_is_no_sound_is_told_in_a_browser(browser_page, tmp_path):
