@@ -28,8 +28,8 @@ from fastast_hf.classification.archive import ArchiveProgress, classify_archive
 from fastast_hf.classification.archive_sounds import open_archive
 from fastast_hf.classification.loading import embedded_model, find_device, load_classifier
 from fastast_hf.classification.shards import count_truncated, unreadable_files
-from fastast_hf.cli.classify import EXIT_CODE_UNREADABLE
-from fastast_hf.cli.console import print_error, print_note, printable
+from fastast_hf.cli.console import print_error, printable
+from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_truncated, print_unreadable
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -148,16 +148,12 @@ def is_all_read(arguments: argparse.Namespace, progress: ArchiveProgress, num_pr
         f"{num_now} files in {progress.seconds:.1f} s, {progress.files_per_second:.1f} files/s with {num_processes} "
         f"{'process' if num_processes == 1 else 'processes'}{before}. The shards are in {printable(str(arguments.output_dir))}"
     )
-    if num_cut := count_truncated(arguments.output_dir):
-        print_note(
-            f"longer than the model hears at a time: {num_cut} of {progress.num_files} files. For labels of what follows "
-            "there, give --window, in seconds, and another folder."
-        )
-    unreadable = [f"{printable(path)}: {printable(error)}" for path, error in unreadable_files(arguments.output_dir)]
-    if unreadable:
-        heading = f"could not be read: {len(unreadable)} of {progress.num_files} files"
-        print_note("\n  ".join([heading, *unreadable]), title="Error", style="bold red")
-    return not unreadable
+    print_truncated(
+        count_truncated(arguments.output_dir),
+        progress.num_files,
+        advice="give --window, in seconds, and another folder",
+    )
+    return not print_unreadable(unreadable_files(arguments.output_dir), progress.num_files)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,11 @@ from fastast_hf.evaluation import Row, compare_throughput, count_macs, eager_for
 from fastast_hf.experiment.files import write_json
 from fastast_hf.hub.results import SCHEMA, check_results, provenance
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.model.log_mel import HOP_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 16_000
-FRAMES_PER_SECOND = 100
+FRAMES_PER_SECOND = round(1 / HOP_SECONDS)
 RATIOS = {"unmerged": 0.0, "ratio 0.25": 0.25}
 REPEATS = 7
 

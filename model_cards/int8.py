@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
 from fastast_hf.classification.loading import embedded_model, load_classifier
 from fastast_hf.data import load_audio
@@ -22,6 +21,7 @@ from fastast_hf.experiment.files import read_json, write_json
 from fastast_hf.hub.export import export_onnx
 from fastast_hf.hub.quantization import quantize_onnx
 from fastast_hf.hub.results import SCHEMA, check_results, provenance
+from fastast_hf.progress import late_bar
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH_SIZE = 16
@@ -79,7 +79,7 @@ def held_out(audio: Path, fold: str, extractor: Any, label2id: dict[str, int]) -
     with (audio / "metadata.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["fold"] == fold]
     rate = extractor.sampling_rate
-    sounds = [load_audio(audio / row["file_name"], sampling_rate=rate) for row in tqdm(rows, desc="Sounds", delay=2)]
+    sounds = [load_audio(audio / row["file_name"], sampling_rate=rate) for row in late_bar(rows, desc="Sounds")]
     features = extractor(sounds, sampling_rate=rate, return_tensors="pt")
     return features["input_values"], torch.tensor([label2id[row["label"]] for row in rows])
 

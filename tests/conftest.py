@@ -14,6 +14,10 @@ from fastast_hf import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioCl
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ESC10 = SHARED / "data" / "esc10" / "audio"
 
+FULL = Path("/dev/full")
+"""A file on a disk that is always full. Code that renames would replace it: give that code a link, see `full_file`."""
+
+requires_full = pytest.mark.skipif(not FULL.exists(), reason=f"{FULL} is not there")
 requires_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"real data and weights are not at {SHARED}")
 
 # 3 rows of 9 patches: an odd number, so that the two sides of a matching differ in length.
@@ -83,6 +87,12 @@ def ast_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_ast(num_hidden_layers=2).save_pretrained(folder)
     ASTFeatureExtractor(**SIZES).save_pretrained(folder)
     return folder
+
+
+def full_file(path: Path) -> Path:
+    """Make a file that no byte can be written into."""
+    path.symlink_to(FULL)
+    return path
 
 
 @pytest.fixture

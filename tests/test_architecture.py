@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ROOMS = ("distillation", "evaluation", "hub", "classification", "visualization")
 # Highest floor first. The package's own __init__ names what is public and stands outside.
-FLOORS = [("__main__", "cli", "examples"), ("experiment", "speed"), ROOMS, ("model", "data")]
+FLOORS = [("__main__", "cli", "examples"), ("experiment", "speed"), ROOMS, ("model", "data", "progress", "writing")]
 FLOOR_OF = {place: floor for floor, places in enumerate(FLOORS) for place in places}
 
 MODEL_MAY_IMPORT = {"torch", "numpy", "transformers", *sys.stdlib_module_names}

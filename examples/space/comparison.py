@@ -12,6 +12,7 @@ from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.classification.tracing import Trace, trace_waveform
 from fastast_hf.data import load_audio
 from fastast_hf.evaluation import Row, compare_throughput, count_schedule_macs, eager_forward
+from fastast_hf.model.log_mel import HOP_SECONDS
 from fastast_hf.speed.variants import with_schedule
 
 MAX_MEGABYTES = 20
@@ -140,7 +141,7 @@ def seconds_heard(feature_extractor: FastASTFeatureExtractor) -> float:
     Returns:
         Seconds from the beginning. A frame begins every 10 ms.
     """
-    return feature_extractor.max_length / 100
+    return feature_extractor.max_length * HOP_SECONDS
 
 
 def _check_length(data: bytes) -> None:

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from fastast_hf.classification.archive_sounds import ArchiveSounds, digest_of_names
 from fastast_hf.classification.classify import classify_files
+from fastast_hf.classification.counting import begins_file
 from fastast_hf.classification.results import Classification
 from fastast_hf.classification.shards import Shards
 
@@ -182,10 +183,10 @@ class _Watch:
         self._files_of_shard = 0
 
     def counted(self, results: Iterator[Classification]) -> Iterator[Classification]:
-        """Pass the results of a shard on. Windows of a file have growing times, so a file begins where they do not."""
+        """Pass the results of a shard on."""
         previous: Classification | None = None
         for result in results:
-            if previous is None or result.path != previous.path or result.start <= previous.start:
+            if begins_file(result, previous):
                 self._files_of_shard += 1
             previous = result
             yield result

@@ -1,16 +1,15 @@
 """A classifier and what belongs to it, from a folder or the Hub, ready to listen; and where it can compute."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import ASTConfig, PreTrainedConfig
-from transformers.utils import logging
+from transformers import ASTConfig
 
+from fastast_hf.hub.checkpoints import checkpoint_config
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.progress import late_bars
 
 _PROJECT = Path(__file__).parents[2]
 
@@ -141,10 +140,12 @@ def find_device(name: str | None) -> torch.device:
 
 def _check_type(name: str) -> None:
     """Refuse what transformers would load as far as names match, and leave the rest at random."""
-    try:
-        model_type = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
-    except OSError as error:
-        raise OSError(f"`model` must be a folder or a name on the Hub, got {name}. {error}") from error
+    config = checkpoint_config(name)
+    if not config:
+        raise OSError(
+            f"`model` must have a config.json, got {name} without. Name the folder that a model was saved into."
+        )
+    model_type = config.get("model_type")
     if model_type not in (ASTConfig.model_type, FastASTConfig.model_type):
         raise ValueError(
             f"`model` must be an AST or a FastAST, got {name}, whose config.json names the type {model_type}. Give another "
@@ -161,13 +162,3 @@ def _check_feature_extractor(feature_extractor: FastASTFeatureExtractor, config:
             f"`num_mel_bins` = {config.num_mel_bins}, got {frames} and {mel_bins} in {name}. Save the one that the model was "
             "trained with beside it."
         )
-
-
-@contextmanager
-def late_bars() -> Iterator[None]:
-    """Let transformers show a bar only where it takes more than two seconds, while a block runs."""
-    previous = logging.set_tqdm_hook(lambda make, args, kwargs: make(*args, **{**kwargs, "delay": 2, "leave": False}))
-    try:
-        yield
-    finally:
-        logging.set_tqdm_hook(previous)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fastast_hf.classification.results import Classification
+from fastast_hf.writing import naming
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +122,9 @@ class Shards:
         # What a process leaves that is killed here is called like no shard, and goes when the shard is there.
         aside = path.with_name(f"_{path.name}.{socket.gethostname()}.{os.getpid()}")
         try:
-            pq.write_table(table, aside, write_page_checksum=True)
-            aside.replace(path)
+            with naming(path, aside=aside):
+                pq.write_table(table, aside, write_page_checksum=True)
+                aside.replace(path)
         except FileNotFoundError:  # another start was here first, and took it for such a left-over
             if not path.exists():
                 raise

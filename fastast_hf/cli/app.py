@@ -1,12 +1,16 @@
 """The application: its commands, the options before a command, and errors in words instead of a traceback."""
 
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from fastast_hf.cli import benchmark, card, classify, convert, export, trace, tune
-from fastast_hf.cli.console import print_error
+from fastast_hf.cli.console import STDOUT, print_error
+from fastast_hf.model.version import __version__
+from fastast_hf.writing import naming
 
 # What a user can cause: files, values, packages that are not installed. The Hub's errors are OSErrors and ValueErrors.
 # Anything else is a fault of the program, whose traceback belongs into a report.
@@ -37,14 +41,24 @@ class _ErrorsInWords(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            done = super().invoke(ctx)
+            with naming(STDOUT):
+                sys.stdout.flush()
+            return done
         except BrokenPipeError:
             raise  # whoever read our output, such as `head`, has enough: typer ends quietly
         except _ERRORS_OF_USERS as error:
             if ctx.params["debug"]:
                 raise
             print_error(error)
+            if isinstance(error, OSError) and error.filename == STDOUT:
+                _throw_away_stdout()
             raise typer.Exit(1) from error
+
+
+def _throw_away_stdout() -> None:
+    """Let what stdout could not take go nowhere: at its end, Python would try once more and fail with a code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(
@@ -61,8 +75,6 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from fastast_hf.model.version import __version__
-
         typer.echo(f"fastast_hf {__version__}")
         raise typer.Exit()
 

@@ -1,19 +1,24 @@
 """`fastast benchmark`: what merging saves on this machine, and how much of the saved work becomes saved time."""
 
-import json as json_format
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
+from fastast_hf.cli.console import print_json, print_result
+from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import Device, merge_ratio_option
+from fastast_hf.hub.file_to_label_tables import file_to_label_table
+from fastast_hf.hub.speed_tables import front_end_table, narrow_speed_columns
+from fastast_hf.hub.tables import conditions_line, results_block
 
-if TYPE_CHECKING:  # it comes with torch and transformers
+if TYPE_CHECKING:  # it comes with scikit-learn and datasets
     from fastast_hf.speed.contenders import Opened
 
 # typer takes a list of an Enum, and none of a Literal
@@ -151,8 +156,6 @@ def benchmark(
 
         check_picture_path(plot)
         check_output_path(plot, option="plot")
-    import torch
-
     from fastast_hf.speed.measuring import measure_variants
     from fastast_hf.speed.settings import speed_settings
     from fastast_hf.speed.sounds import check_sound_files, choose_sound_files
@@ -181,7 +184,7 @@ def benchmark(
 
     results = measure_variants(opened, settings, against=baseline, paths=paths, tell=keep)
     if json:
-        print(json_format.dumps(results, indent=2))
+        print_json(results, indent=2)
     else:
         _print_results(results)
     if plot is not None:  # last: nothing is lost if it fails
@@ -190,7 +193,7 @@ def benchmark(
 
 def _open(name: str, device: str | None) -> "Opened":
     """Open a model, in float32, or make one with random weights."""
-    from fastast_hf.classification.loading import find_device, load_classifier
+    from fastast_hf.classification.loading import find_device
     from fastast_hf.speed.contenders import Opened
     from fastast_hf.speed.variants import RANDOM_MODELS, random_classifier
 
@@ -198,18 +201,14 @@ def _open(name: str, device: str | None) -> "Opened":
         model: Any
         model, feature_extractor = random_classifier(name)
         return Opened(name, model.to(find_device(device)), feature_extractor, random_weights=True)
-    return Opened(Path(name).resolve().name, *load_classifier(name, device=device))
+    return Opened(Path(name).resolve().name, *open_classifier(name, device=device))
 
 
 def _print_results(results: dict[str, Any]) -> None:
     """Print tables that fit a terminal; into a file or a pipe, the same as Markdown."""
-    from fastast_hf.hub.file_to_label_tables import file_to_label_table
-    from fastast_hf.hub.speed_tables import front_end_table, narrow_speed_columns
-    from fastast_hf.hub.tables import conditions_line, results_block
-
     console = Console()
     if not console.is_terminal:
-        print(results_block(results))
+        print_result(results_block(results))
         return
     rows = results["benchmark"]["rows"]
     for batch_size in dict.fromkeys(row["batch_size"] for row in rows):

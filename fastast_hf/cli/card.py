@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-from fastast_hf.cli.console import printable
+from fastast_hf.cli.console import print_json, print_result, printable
+from fastast_hf.hub.model_card import license_of_card, write_model_card
+from fastast_hf.hub.results import load_results
+from fastast_hf.writing import naming
 
 EPILOG = """
 Examples:
@@ -37,23 +40,26 @@ def card(
     license: Annotated[
         str | None, typer.Option(show_default="that of the card", help="The model's licence, as the Hub spells it.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write a model's card, README.md, from the results of its run.
 
     A card that is there is replaced; without --license, the licence that it
     states stays.
     """
-    from fastast_hf.hub.model_card import license_of_card, write_model_card
-    from fastast_hf.hub.results import load_results
-
     file = results or folder / "results.json"
     if not file.is_file():
         raise FileNotFoundError(f"`results` must be a file that a run left, got no {file}. Name one with --results.")
-    path = write_model_card(
-        folder,
-        load_results(file),
-        repo_id=repo_id,
-        license=license or license_of_card(folder),
-        comparison=None if comparison is None else load_results(comparison),
-    )
-    print(printable(str(path)))
+    license = license or license_of_card(folder)
+    with naming(folder / "README.md"):
+        path = write_model_card(
+            folder,
+            load_results(file),
+            repo_id=repo_id,
+            license=license,
+            comparison=None if comparison is None else load_results(comparison),
+        )
+    if json:
+        print_json({"path": str(path), "results": str(file), "repo_id": repo_id, "license": license})
+    else:
+        print_result(printable(str(path)))

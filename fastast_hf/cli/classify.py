@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
+import torch
 import typer
 
-from fastast_hf.cli.console import print_note, printable, progress_bar
+from fastast_hf.cli.console import STDOUT, print_note, printable, progress_bar
 from fastast_hf.cli.formats import WRITERS, Format
+from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_truncated, print_unreadable
+from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import ModelOrEmbedded, merge_ratio_option
+from fastast_hf.writing import naming
 
-if TYPE_CHECKING:  # it comes with torch and transformers
+if TYPE_CHECKING:  # it comes with datasets
     from fastast_hf.classification import Classification
-
-EXIT_CODE_UNREADABLE = 3
 
 EPILOG = """
 Examples:
@@ -101,12 +103,10 @@ def classify(
         raise typer.BadParameter(
             f"must be left out without --window, got {hop:g}. Give both, in seconds.", param_hint="--hop"
         )
-    import torch
-
     from fastast_hf.classification import classify_files, find_sound_files
-    from fastast_hf.classification.loading import embedded_model, load_classifier
+    from fastast_hf.classification.loading import embedded_model
 
-    classifier, feature_extractor = load_classifier(
+    classifier, feature_extractor = open_classifier(
         model or embedded_model(), merge_ratio=merge_ratio, device=device, dtype=dtype
     )
     paths = list(find_sound_files(files))
@@ -121,10 +121,10 @@ def classify(
         num_workers=num_workers,
         padding=padding,
     )
-    missing = _Missing(len(paths))
+    missing = _Missing()
     with _opened(output) as stream, _without_log_of("fastast_hf.classification.classify"):
         if output_format == "table" or not stream.isatty():  # else the results themselves show how far it is
-            results = _with_progress(results, len(paths), in_windows=window is not None)
+            results = _with_bar(results, len(paths), in_windows=window is not None)
         try:
             WRITERS[output_format](missing.noted(results), stream)
         except torch.OutOfMemoryError as error:
@@ -132,8 +132,8 @@ def classify(
                 f"`batch_size` must fit into the memory of the device, got {batch_size}. Give a smaller one, or "
                 f'`dtype` "bfloat16". torch says: {error}'
             ) from error
-    missing.tell()
-    if missing.unreadable:
+    print_truncated(missing.num_truncated, len(paths))
+    if print_unreadable(missing.unreadable, len(paths)):
         raise typer.Exit(EXIT_CODE_UNREADABLE)
 
 
@@ -163,7 +163,7 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
     """Give where the results go. Bytes of a file name that are no text are written as they are."""
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with output.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with naming(output), output.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             try:
                 yield file
             except KeyboardInterrupt:
@@ -172,7 +172,8 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")
-    yield sys.stdout
+    with naming(STDOUT):
+        yield sys.stdout
 
 
 @contextmanager
@@ -186,55 +187,25 @@ def _without_log_of(name: str) -> Iterator[None]:
         logger.disabled = was_disabled
 
 
-def _with_progress(
-    results: "Iterable[Classification]", num_files: int, *, in_windows: bool
-) -> "Iterator[Classification]":
-    """Pass results on, and show how many files are done, counting the windows of a long one as parts of it."""
-    files_done, seconds = -1, 0.0
-    previous: Classification | None = None
+def _with_bar(results: "Iterable[Classification]", num_files: int, *, in_windows: bool) -> "Iterator[Classification]":
+    """Pass results on, and show how many files are done."""
+    from fastast_hf.classification.counting import counted
+
     with progress_bar("Classifying", num_files) as show:
-        for result in results:
-            if previous is None or result.path != previous.path or result.start <= previous.start:
-                files_done += 1
-                seconds = _seconds_of(result.path) if in_windows else 0.0
-            previous = result
-            yield result
-            show(files_done + (min(1.0, result.end / seconds) if seconds else 1))
-
-
-def _seconds_of(path: str) -> float:
-    """Read how long a file is; 0 if it does not tell."""
-    import soundfile
-
-    try:
-        return soundfile.info(path).duration if Path(path).is_file() else 0.0
-    except (soundfile.SoundFileError, ValueError):  # soundfile opens no name that is not UTF-8
-        return 0.0
+        yield from counted(results, show, in_windows=in_windows)
 
 
 class _Missing:
     """Counts what has no label."""
 
-    def __init__(self, num_files: int) -> None:
-        self.num_files = num_files
-        self.unreadable: list[str] = []
-        self.num_cut = 0
+    def __init__(self) -> None:
+        self.unreadable: list[tuple[str, str]] = []
+        self.num_truncated = 0
 
     def noted(self, results: "Iterable[Classification]") -> "Iterator[Classification]":
         """Pass results on."""
         for result in results:
             if result.error is not None:
-                self.unreadable.append(f"{printable(result.path)}: {printable(result.error)}")
-            self.num_cut += result.is_truncated
+                self.unreadable.append((result.path, result.error))
+            self.num_truncated += result.is_truncated
             yield result
-
-    def tell(self) -> None:
-        """Say it on stderr, and what can be done."""
-        if self.num_cut:
-            print_note(
-                f"longer than the model hears at a time: {self.num_cut} of {self.num_files} files. For labels of what "
-                "follows there, give --window, in seconds."
-            )
-        if self.unreadable:
-            heading = f"could not be read: {len(self.unreadable)} of {self.num_files} files"
-            print_note("\n  ".join([heading, *self.unreadable]), title="Error", style="bold red")

@@ -1,12 +1,13 @@
 """`fastast convert`: an AST, a ViT or a DeiT as a FastAST in a folder, and on the Hub."""
 
-import json as json_format
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fastast_hf.cli.console import print_note, printable, working
+from fastast_hf.cli.console import print_json, print_note, print_result, printable
+from fastast_hf.cli.models import waiting_for
+from fastast_hf.progress import late_bars
 
 EPILOG = """
 Examples:
@@ -67,7 +68,6 @@ def convert(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Make a FastAST of an AST, a ViT or a DeiT: a folder ready for the Hub."""
-    from fastast_hf.classification.loading import late_bars
     from fastast_hf.experiment.arguments import ModelArguments
     from fastast_hf.experiment.converting import convert_checkpoint
 
@@ -80,15 +80,15 @@ def convert(
         frequency_stride=frequency_stride,
         time_stride=time_stride,
     )
-    with working("Converting"), late_bars():
+    with waiting_for(model, "Converting", revision=revision), late_bars():
         made = convert_checkpoint(arguments, output, labels=label or [], repo_id=push_to_hub, private=private)
     merged = list(made.model.config.merge_schedule().tokens_merged)
     if json:
         told = {"path": str(made.folder), "has_new_head": made.has_new_head, "merge_schedule": merged, "url": made.url}
-        print(json_format.dumps(told))
+        print_json(told)
         return
-    print(f"{printable(str(made.folder))}: merges {', '.join(map(str, merged))} tokens away, layer by layer")
+    print_result(f"{printable(str(made.folder))}: merges {', '.join(map(str, merged))} tokens away, layer by layer")
     if made.has_new_head:
         print_note("The classifier is new and answers at random. Train it, for example with examples/distill.py.")
     if made.url is not None:
-        print(f"Pushed to {made.url}")
+        print_result(f"Pushed to {made.url}")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fastast_hf.cli.console import printable
 
-if TYPE_CHECKING:  # it comes with torch and transformers
+if TYPE_CHECKING:  # it comes with datasets
     from fastast_hf.classification import Classification
 
 Format = Literal["table", "csv", "jsonl"]

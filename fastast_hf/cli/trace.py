@@ -1,13 +1,14 @@
 """`fastast trace`: what merging does to one sound, as a picture or as numbers."""
 
-import json as json_format
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fastast_hf.cli.console import printable
+from fastast_hf.cli.console import print_json, print_result, printable
+from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import Device, MergeRatio, ModelOrEmbedded
+from fastast_hf.model.log_mel import samples_of_frames
 
 EPILOG = """
 Examples:
@@ -60,13 +61,12 @@ def trace(
         from fastast_hf.visualization.pictures import check_picture_path
 
         check_picture_path(output)
-    from fastast_hf.classification.loading import embedded_model, load_classifier
+    from fastast_hf.classification.loading import embedded_model
     from fastast_hf.classification.recordings import beginning
     from fastast_hf.classification.tracing import trace_waveform
     from fastast_hf.data.audio import stream_audio
-    from fastast_hf.model.log_mel import samples_of_frames
 
-    classifier, feature_extractor = load_classifier(model or embedded_model(), merge_ratio=merge_ratio, device=device)
+    classifier, feature_extractor = open_classifier(model or embedded_model(), merge_ratio=merge_ratio, device=device)
     rate = feature_extractor.sampling_rate
     heard = samples_of_frames(feature_extractor.max_length, rate)
     waveform, _ = beginning(stream_audio(file, sampling_rate=rate), heard)
@@ -76,18 +76,16 @@ def trace(
 
         plot_merge_map(found, output, layers=layer, title=printable(file.name))
     if json:
-        print(
-            json_format.dumps(
-                {
-                    "path": str(file),
-                    "labels": [label._asdict() for label in found.labels],
-                    "patch_grid": found.patch_grid,
-                    "tokens": found.tokens,
-                    "sources": found.sources.tolist(),
-                }
-            )
+        print_json(
+            {
+                "path": str(file),
+                "labels": [label._asdict() for label in found.labels],
+                "patch_grid": found.patch_grid,
+                "tokens": found.tokens,
+                "sources": found.sources.tolist(),
+            }
         )
         return
-    print(f"{printable(str(output))}: {found.tokens[0]} tokens, {found.tokens[-1]} behind the last layer")
+    print_result(f"{printable(str(output))}: {found.tokens[0]} tokens, {found.tokens[-1]} behind the last layer")
     for label in found.labels:
-        print(f"  {label.score:6.1%}  {printable(label.label)}")
+        print_result(f"  {label.score:6.1%}  {printable(label.label)}")

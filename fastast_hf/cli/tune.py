@@ -1,18 +1,17 @@
 """`fastast tune`: search the merge schedule that moves a model's answers least on sounds of its user, and write it down."""
 
-import json as json_format
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from fastast_hf.cli.console import print_note, printable
+from fastast_hf.cli.console import print_json, print_note, print_result, printable
+from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import Device, Model
-
-if TYPE_CHECKING:  # it comes with torch and transformers
-    from fastast_hf.speed.contenders import Opened
+from fastast_hf.hub.tables import results_block
+from fastast_hf.hub.tuning_tables import chosen_row, layers_line, tuning_table
 
 EPILOG = """
 Examples:
@@ -77,6 +76,7 @@ def tune(
     it is loaded from then on.
     """
     from fastast_hf.experiment.files import check_output_path, write_json
+    from fastast_hf.experiment.tuned_folder import check_tuned_folder, write_schedule
 
     if plot is not None:
         from fastast_hf.visualization.pictures import check_picture_path
@@ -84,8 +84,6 @@ def tune(
 
         check_picture_path(plot)
         check_output_path(plot, option="plot")
-    from fastast_hf.classification.loading import load_classifier
-    from fastast_hf.hub.tuning_tables import chosen_row
     from fastast_hf.speed.contenders import Opened
     from fastast_hf.speed.sounds import check_sounds_are_apart, choose_sound_files, padded_spectrograms
     from fastast_hf.speed.tuned_schedule import TuningSettings, check_settings, tune_schedule
@@ -94,20 +92,20 @@ def tune(
         speedup=speedup, max_drop=max_drop, trials=trials, seconds=seconds, batch_size=batch_size, seed=seed
     )
     check_settings(settings)
-    _check_output(model, output)
+    check_tuned_folder(model, output)
     if results is not None:
         check_output_path(results, option="results")
     folders = [data_dir] if check_dir is None else [data_dir, check_dir]
     paths = [choose_sound_files(folder, limit) for folder in folders]
     check_sounds_are_apart(*paths)
-    opened = Opened(Path(model).resolve().name, *load_classifier(model, device=device))
+    opened = Opened(Path(model).resolve().name, *open_classifier(model, device=device))
     clips, *others = (padded_spectrograms(chosen, opened.feature_extractor) for chosen in paths)
     found = tune_schedule(opened, clips, settings, clips_to_check=others[0] if others else None)
     if results is not None:
         write_json(results, found)
-    written = _write_schedule(opened, model, output, chosen_row(found)["merging"])
+    written = write_schedule(opened, model, output, chosen_row(found)["merging"])
     if json:
-        print(json_format.dumps(found, indent=2))
+        print_json(found, indent=2)
     else:
         _print_results(found)
         print_note(f"The schedule is in {printable(str(written))}.", title="Written")
@@ -115,52 +113,11 @@ def tune(
         plot_schedules(found, plot)
 
 
-def _check_output(model: str, output: Path | None) -> None:
-    """Find out before the search whether the winner has a place."""
-    from transformers import PreTrainedConfig
-
-    from fastast_hf.experiment.converting import check_new_folder
-    from fastast_hf.experiment.files import check_output_path
-    from fastast_hf.model import FastASTConfig
-
-    if output is not None:
-        check_new_folder(output)
-        check_output_path(output / "config.json")
-        return
-    is_fastast = PreTrainedConfig.get_config_dict(model)[0].get("model_type") == FastASTConfig.model_type
-    if not (is_fastast and Path(model).is_dir()):
-        raise ValueError(
-            f"`output` must be given for what is no FastAST in a folder, got none for {model}. Name a folder for the model "
-            "with its new schedule."
-        )
-    check_output_path(Path(model) / "config.json")
-
-
-def _write_schedule(opened: "Opened", model: str, output: Path | None, merging: dict[str, Any]) -> Path:
-    """Write the winner into a config.json: of the model's own folder, or of a new one with the whole model."""
-    from fastast_hf.classification.loading import late_bars
-    from fastast_hf.experiment.files import read_json, write_json
-    from fastast_hf.speed.variants import with_schedule
-
-    if output is None:
-        path = Path(model) / "config.json"
-        fields = {name: value for name, value in read_json(path).items() if name != "tokens_merged_per_layer"}
-        write_json(path, fields | merging)
-        return path
-    with late_bars():
-        with_schedule(opened.model, **merging).save_pretrained(output)
-    opened.feature_extractor.save_pretrained(output)
-    return output / "config.json"
-
-
 def _print_results(found: dict[str, Any]) -> None:
     """Print the table for a terminal; into a file or a pipe, the same as Markdown with what is needed to repeat it."""
-    from fastast_hf.hub.tables import results_block
-    from fastast_hf.hub.tuning_tables import layers_line, tuning_table
-
     console = Console()
     if not console.is_terminal:
-        print(results_block(found))
+        print_result(results_block(found))
         return
     console.print(Markdown(tuning_table(found)))
     console.print(Markdown(layers_line(found)))

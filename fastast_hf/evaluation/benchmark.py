@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from fastast_hf.evaluation.peak_memory import peak_memory_mib
 from fastast_hf.evaluation.runtimes import Forward, Runtime
 from fastast_hf.evaluation.turns import SECONDS_TO_FALL_ASLEEP, rotated
-
-_SECONDS_WITHOUT_BAR = 2.0
+from fastast_hf.progress import late_bar
 
 
 @dataclass(frozen=True)
@@ -114,10 +112,7 @@ def compare_throughput(
     """
     _check_comparison(rows, repeats, warmup, min_seconds)
     total = (warmup + 1 + repeats) * len(rows)
-    with (
-        torch.inference_mode(),
-        tqdm(total=total, desc=desc, unit="pass", delay=_SECONDS_WITHOUT_BAR, leave=False) as progress,
-    ):
+    with torch.inference_mode(), late_bar(total=total, desc=desc, unit="pass") as progress:
         for _ in range(warmup):
             for row in rows.values():
                 row.forward(row.input_values)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 from transformers import EvalPrediction
 
 from fastast_hf.evaluation import agreement, inference
 from fastast_hf.experiment.task import Task
 from fastast_hf.experiment.training import metrics_in_order_of
 from fastast_hf.model import FastASTForAudioClassification
+from fastast_hf.progress import late_bar
 
 
 def answers(model: Any, task: Task, *, batch_size: int = 16) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def answers_at_ratios(
     rows: list[dict[str, Any]] = []
     first: torch.Tensor | None = None
     try:
-        for ratio in tqdm(ratios, desc="Answers at each ratio"):
+        for ratio in late_bar(ratios, desc="Answers at each ratio"):
             model.set_merge_ratio(ratio)
             logits = compute_logits(model, task, batch_size=batch_size)
             first = logits if first is None else first

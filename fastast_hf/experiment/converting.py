@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from huggingface_hub import HfApi
-from transformers import PreTrainedConfig
 
 from fastast_hf.experiment.arguments import ModelArguments
 from fastast_hf.experiment.start import AST_TYPES
 from fastast_hf.experiment.task import open_feature_extractor
-from fastast_hf.hub.conversion import ast_from_vision_transformer
+from fastast_hf.hub.checkpoints import checkpoint_config
+from fastast_hf.hub.conversion import VISION_TYPES, ast_from_vision_transformer
 from fastast_hf.hub.converted_card import write_converted_card
 from fastast_hf.hub.repositories import is_repo_id, license_of
-from fastast_hf.model import FastASTForAudioClassification
+from fastast_hf.hub.safe_weights import check_safe_weights
+from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.progress import late_bars
+from fastast_hf.writing import naming
 
 
 class Converted(NamedTuple):
@@ -54,8 +57,8 @@ def convert_checkpoint(
 
     Raises:
         OSError: If there is no such checkpoint, the Hub does not answer, or the folder cannot be written.
-        ValueError: If the folder is not empty, a name is none, labels are given for an AST or missing for another one, the
-            schedule is impossible, or the checkpoint has no classifier.
+        ValueError: If the folder is not empty, a name is none, the checkpoint is of another kind or an AST without a
+            classifier, labels are given for an AST or missing for another one, or the schedule is impossible.
     """
     source, download = str(arguments.model_name_or_path), arguments.download_options()
     check_new_folder(output)
@@ -63,23 +66,21 @@ def convert_checkpoint(
         raise ValueError(f"`push_to_hub` must be a name on the Hub, got {repo_id!r}. Write it as user/name.")
     if private and repo_id is None:
         raise ValueError("`private` must be given beside `push_to_hub`, got it alone. Name the repository.")
-    is_ast = PreTrainedConfig.get_config_dict(source, **download)[0].get("model_type") in AST_TYPES
+    config = checkpoint_config(source, **download)
+    is_ast = config.get("model_type") in AST_TYPES
+    if not is_ast:
+        _check_vision(source, config, download)
     _check_labels(source, labels, is_ast=is_ast)
     url = None if repo_id is None else _create_repository(repo_id, private=private)
     fields = arguments.embedding_fields() | arguments.merging_fields()
     model = _open_ast(source, fields | download) if is_ast else _open_vision(source, labels, fields | download)
     feature_extractor = open_feature_extractor(arguments, model.config)
-    model.save_pretrained(output)
-    feature_extractor.save_pretrained(output)
-    write_converted_card(
-        output,
-        source,
-        model.config,
-        has_new_head=not is_ast,
-        is_as_it_was=is_ast and not arguments.embedding_fields(),
-        repo_id=repo_id,
-        license=license_of(source),
-    )
+    save_folder(output, model, feature_extractor)
+    source_grid = FastASTConfig.from_pretrained(source, **download).patch_grid if is_ast else None
+    with naming(output):
+        write_converted_card(
+            output, source, model.config, source_grid=source_grid, repo_id=repo_id, license=license_of(source)
+        )
     if repo_id is not None:
         _push(output, repo_id)
     return Converted(output, model, not is_ast, url)
@@ -97,6 +98,37 @@ def check_new_folder(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(
             f"`output` must be a new or empty folder, got {folder}, where something is. Name another one."
+        )
+
+
+def save_folder(
+    folder: Path, model: FastASTForAudioClassification, feature_extractor: FastASTFeatureExtractor
+) -> None:
+    """Write a model into a folder: weights, configuration, code and the settings of its features.
+
+    Args:
+        folder: The folder; it is made if it is not there.
+        model: The model.
+        feature_extractor: What makes its input.
+
+    Raises:
+        OSError: If something cannot be written; it names the folder.
+    """
+    with naming(folder), late_bars():
+        model.save_pretrained(folder)
+        feature_extractor.save_pretrained(folder)
+
+
+def _check_vision(source: str, config: dict[str, Any], download: dict[str, Any]) -> None:
+    """Refuse what is neither AST nor ViT nor DeiT by what it says of itself, which timm's oldest weights do not."""
+    if not config:
+        check_safe_weights(source, download)
+        return
+    kind = config.get("architecture") or config.get("model_type")  # timm writes both
+    if config.get("model_type") not in VISION_TYPES or not ("vit" in str(kind) or "deit" in str(kind)):
+        raise ValueError(
+            f"`model` must be an AST, a FastAST, a ViT or a DeiT, got {source}, whose config.json names the type {kind}. Give "
+            "another checkpoint."
         )
 
 

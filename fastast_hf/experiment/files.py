@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fastast_hf.writing import naming
+
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file aside and rename it into its place. If that fails, nothing of it is left.
@@ -17,15 +19,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         content: what goes into it.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if it cannot be written; it names the file.
         ValueError: if `path` is a folder.
     """
     _check_is_no_folder(path, "output")
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"_{path.name}.{os.getpid()}")
     try:
-        aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        aside.replace(path)
+        with naming(path, aside=aside):
+            aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 

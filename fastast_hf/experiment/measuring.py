@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from fastast_hf.evaluation import Row, agreement, compare_throughput, count_macs, eager_forward, inference
@@ -11,6 +10,7 @@ from fastast_hf.experiment.arguments import ComparisonArguments
 from fastast_hf.experiment.start import stock_ast
 from fastast_hf.experiment.task import Task
 from fastast_hf.model import FastASTForAudioClassification
+from fastast_hf.progress import late_bar
 
 
 def measure_speed(
@@ -61,7 +61,7 @@ def describe_merging(student: FastASTForAudioClassification, task: Task, *, batc
     logits: dict[str, list[torch.Tensor]] = {"merged": [], "unmerged": []}
     batches = task.eval.iter(batch_size)
     with inference(student, unmerged):
-        for batch in tqdm(batches, desc="Agreement", total=-(-len(task.eval) // batch_size)):
+        for batch in late_bar(batches, desc="Agreement", total=-(-len(task.eval) // batch_size)):
             input_values = batch["input_values"].to(student.device, student.dtype)
             logits["merged"].append(student(input_values).logits)
             logits["unmerged"].append(unmerged(input_values).logits)

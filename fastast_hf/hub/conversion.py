@@ -22,6 +22,9 @@ from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 from fastast_hf.model.position_embeddings import fit_position_grid
 
+VISION_TYPES = ("vit", "deit", "timm_wrapper")
+"""Types of models that this converts, as their config.json names them; timm's names the architecture too."""
+
 _CONFIG_FIELDS = (
     "hidden_size",
     "num_hidden_layers",
@@ -186,4 +189,4 @@ def _rename_timm(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return state
 
 
-__all__ = ["ast_from_vision_transformer", "vision_transformer_to_ast"]
+__all__ = ["VISION_TYPES", "ast_from_vision_transformer", "vision_transformer_to_ast"]

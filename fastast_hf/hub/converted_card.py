@@ -44,8 +44,7 @@ def write_converted_card(
     source: str,
     config: FastASTConfig,
     *,
-    has_new_head: bool,
-    is_as_it_was: bool,
+    source_grid: tuple[int, int] | None,
     repo_id: str | None,
     license: str | None,
 ) -> Path:
@@ -55,8 +54,8 @@ def write_converted_card(
         folder: The model's.
         source: What was converted: a folder, or a name on the Hub.
         config: The model's.
-        has_new_head: Whether its classifier has yet to learn anything.
-        is_as_it_was: Whether all weights are those of the source; if not, the position embeddings were fitted.
+        source_grid: Frequency and time patches of the source, an AST: where the model has others, its position embeddings
+            were fitted. None for a source of images, behind which the classifier has yet to learn anything.
         repo_id: The model's name on the Hub. Without one the user fills in the address.
         license: That of the source as the Hub spells it, or None if it states none.
 
@@ -72,12 +71,16 @@ def write_converted_card(
         base_model=source if is_on_hub else None,
     )
     name = escape_markdown(source if is_on_hub else Path(source).name)
-    if has_new_head:
+    if source_grid is None:
         origin = f"The encoder of {name}, made an Audio Spectrogram Transformer. Its classifier has yet to be trained."
-    elif is_as_it_was:
+    elif source_grid == config.patch_grid:
         origin = f"The weights of {name}, unchanged."
     else:
-        origin = f"The weights of {name}, its position embeddings fitted to {config.max_length:,} frames."
+        before, now = (f"{frequency} x {time}" for frequency, time in (source_grid, config.patch_grid))
+        origin = (
+            f"The weights of {name}, its position embeddings fitted to {config.max_length:,} frames: {now} patches in place of "
+            f"{before} (frequency x time)."
+        )
     path = folder / "README.md"
     text = _TEXT.format(
         metadata=metadata.to_yaml(),

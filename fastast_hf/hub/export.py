@@ -26,6 +26,7 @@ from torch import nn
 from transformers import ASTFeatureExtractor, PreTrainedModel
 
 from fastast_hf.model.version import __version__
+from fastast_hf.writing import naming
 
 # The first with GELU as one operator, which saves ONNX Runtime some passes over memory. ONNX Runtime reads it since 1.17.
 _OPSET = 20
@@ -57,6 +58,7 @@ def export_onnx(model: PreTrainedModel, path: str | Path, *, feature_extractor: 
     Raises:
         ImportError: if onnx or onnxscript is not installed.
         TypeError: if the model is no FastAST classifier.
+        OSError: if it cannot be written.
         ValueError: if the feature extractor makes spectrograms of another shape, or `path` is a folder.
     """
     path = Path(path)
@@ -70,6 +72,23 @@ def export_onnx(model: PreTrainedModel, path: str | Path, *, feature_extractor: 
     program.model.metadata_props.update({name: json.dumps(value) for name, value in metadata.items()})
     _write(program.model, path)
     return path
+
+
+def check_export_tools(*names: str) -> None:
+    """Find out before the work whether what ONNX needs is installed.
+
+    Args:
+        *names: Packages.
+
+    Raises:
+        ImportError: If one is not.
+    """
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"Exporting needs {' and '.join(missing)}, which is not installed. Install what ONNX needs with "
+            "`pip install 'fastast_hf[onnx]'`."
+        )
 
 
 class _Logits(nn.Module):
@@ -145,7 +164,7 @@ def _write(model: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     size = sum(value.const_value.nbytes for value in model.graph.initializers.values())
     data_name = f"{path.name}.data" if size > _MOST_BYTES_OF_WEIGHTS else None
-    with tempfile.TemporaryDirectory(prefix=f"_{path.name}.", dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=f"_{path.name}.", dir=path.parent) as folder, naming(path, aside=folder):
         aside = Path(folder) / path.name
         onnx_ir.save(model, aside, external_data=data_name)
         if data_name is not None:  # first, since the other file names it
@@ -155,12 +174,7 @@ def _write(model: Any, path: Path) -> None:
 
 def _check_export(model: PreTrainedModel, path: Path, feature_extractor: ASTFeatureExtractor) -> None:
     """Refuse what would fail minutes later, or give a file that misleads."""
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"Exporting needs {' and '.join(missing)}, which is not installed. Install what ONNX needs with "
-            "`pip install 'fastast_hf[onnx]'`."
-        )
+    check_export_tools("onnx", "onnxscript")
     # Not `isinstance`: a model that came with its own code has another class.
     if not hasattr(getattr(model, "config", None), "merge_schedule") or not hasattr(model, "classifier"):
         raise TypeError(
@@ -192,4 +206,4 @@ def _quiet_exporter() -> Iterator[None]:
         logger.setLevel(level)
 
 
-__all__ = ["export_onnx"]
+__all__ = ["check_export_tools", "export_onnx"]

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from fastast_hf.evaluation import Forward, Row, Runtime, compiled_forward, eager_forward, onnxruntime_forward
 from fastast_hf.hub.export import export_onnx
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.progress import late_bar
 from fastast_hf.speed.settings import (
     UNMERGED,
     SpeedSettings,
@@ -19,8 +19,6 @@ from fastast_hf.speed.settings import (
     own_schedule,
 )
 from fastast_hf.speed.variants import as_stock_ast, count_clip_macs, in_dtype, with_schedule
-
-SECONDS_WITHOUT_BAR = 2.0
 
 
 class Opened(NamedTuple):
@@ -83,7 +81,7 @@ def make_contenders(
             f"against {against.name}": _padded_and_eager(model, schedule or UNMERGED, against.feature_extractor)
         }
     weights = {dtype: in_dtype(opened.model, dtype) for dtype in settings.dtypes}
-    for name, variant in tqdm(variants.items(), desc="Preparing", delay=SECONDS_WITHOUT_BAR, leave=False):
+    for name, variant in late_bar(variants.items(), desc="Preparing"):
         twin = with_schedule(weights[variant.dtype], **variant.merging)
         contenders[name] = Contender(
             variant,

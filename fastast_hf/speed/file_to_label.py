@@ -19,12 +19,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tqdm.auto import tqdm
 from transformers import ASTFeatureExtractor, ASTForAudioClassification, PreTrainedModel
 
 from fastast_hf.data import load_audio
 from fastast_hf.evaluation.turns import let_threads_fall_asleep, rotated
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.progress import late_bar
 from fastast_hf.speed.file_to_label_rows import (
     TimedPipeline,
     Way,
@@ -105,7 +105,7 @@ def measure_file_to_label(
     sizes = {"batch_size": batch_size, "num_workers": num_workers, "turns": turns}
     _check_sizes(paths, sizes | {"pipeline_batch_size": pipeline_batch_size})
     rate = stock_extractor.sampling_rate
-    clip_seconds = [len(load_audio(path, sampling_rate=rate)) / rate for path in tqdm(paths, desc="Reading")]
+    clip_seconds = [len(load_audio(path, sampling_rate=rate)) / rate for path in late_bar(paths, desc="Reading")]
 
     pipeline = TimedPipeline(model=ast.eval(), feature_extractor=stock_extractor, device=ast.device)
     unmerged = with_schedule(fast)
@@ -211,7 +211,7 @@ def _take_turns(
     pipeline.take_seconds()
 
     turns = []
-    with tqdm(total=len(clips) * len(rows), desc="File to label") as progress:
+    with late_bar(total=len(clips) * len(rows), desc="File to label") as progress:
         for number, paths in enumerate(clips):
             seconds: dict[str, float] = {}
             labels: dict[str, list[str]] = {}

@@ -10,9 +10,8 @@ from transformers import ASTFeatureExtractor
 
 from fastast_hf.evaluation.turns import let_threads_fall_asleep, rotated
 from fastast_hf.model import FastASTFeatureExtractor
+from fastast_hf.model.log_mel import HOP_SECONDS
 from fastast_hf.speed.variants import stock_features
-
-_HOP_SECONDS = 0.01
 
 
 def measure_front_end(
@@ -69,7 +68,7 @@ def measure_front_end(
 
 def _noise(extractor: FastASTFeatureExtractor, num_clips: int) -> list[np.ndarray]:
     """Make clips (samples,) float32 of white noise from -0.5 to 0.5."""
-    samples = round(extractor.max_length * _HOP_SECONDS * extractor.sampling_rate)
+    samples = round(extractor.max_length * HOP_SECONDS * extractor.sampling_rate)
     generator = np.random.default_rng(0)
     return [generator.random(samples, dtype=np.float32) - np.float32(0.5) for _ in range(num_clips)]
 

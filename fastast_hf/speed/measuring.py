@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
 from fastast_hf.evaluation import agreement, compare_throughput, environment
 from fastast_hf.hub.results import SCHEMA, provenance
-from fastast_hf.speed.contenders import SECONDS_WITHOUT_BAR, Contender, Opened, make_contenders, make_row
+from fastast_hf.progress import late_bar
+from fastast_hf.speed.contenders import Contender, Opened, make_contenders, make_row
 from fastast_hf.speed.file_to_label import measure_file_to_label
 from fastast_hf.speed.front_end import measure_front_end
 from fastast_hf.speed.settings import SpeedSettings
@@ -109,7 +109,7 @@ def _shares_of_same_answers(
     extractors = {contender.feature_extractor for contender in contenders.values()}
     clips = {extractor: padded_spectrograms(paths, extractor) for extractor in extractors}
     total = len(contenders) * -(-len(paths) // batch_size)
-    with tqdm(total=total, desc="Agreement", unit="pass", delay=SECONDS_WITHOUT_BAR, leave=False) as progress:
+    with late_bar(total=total, desc="Agreement", unit="pass") as progress:
         logits = {
             name: _logits(
                 contender,

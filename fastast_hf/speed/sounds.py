@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
 from fastast_hf.classification import find_sound_files
 from fastast_hf.data import load_audio
 from fastast_hf.model import FastASTFeatureExtractor
-from fastast_hf.speed.contenders import SECONDS_WITHOUT_BAR
+from fastast_hf.progress import late_bar
 
 
 def choose_sound_files(folder: Path, limit: int) -> list[Path]:
@@ -62,7 +61,7 @@ def check_sound_files(paths: Sequence[Path]) -> None:
         OSError: If a file cannot be read.
         ValueError: If a file is no complete sound, naming it.
     """
-    for path in tqdm(paths, desc="Checking", delay=SECONDS_WITHOUT_BAR, leave=False):
+    for path in late_bar(paths, desc="Checking"):
         load_audio(path)
 
 
@@ -85,6 +84,6 @@ def padded_spectrograms(paths: Sequence[Path], feature_extractor: FastASTFeature
         feature_extractor(
             load_audio(path, sampling_rate=rate), sampling_rate=rate, return_tensors="pt", padding="max_length"
         )["input_values"]
-        for path in tqdm(paths, desc="Features", delay=SECONDS_WITHOUT_BAR, leave=False)
+        for path in late_bar(paths, desc="Features")
     ]
     return torch.cat(features)

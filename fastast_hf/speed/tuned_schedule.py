@@ -7,14 +7,14 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
 from fastast_hf.evaluation import agreement, count_schedule_macs, environment, inference
 from fastast_hf.evaluation.tuning import Trial, best_trial, fit_to_saving, search_schedule
 from fastast_hf.hub.results import SCHEMA, provenance
 from fastast_hf.model import FastASTForAudioClassification
 from fastast_hf.model.merge_schedule import plan_merges
-from fastast_hf.speed.contenders import SECONDS_WITHOUT_BAR, Opened
+from fastast_hf.progress import late_bar
+from fastast_hf.speed.contenders import Opened
 from fastast_hf.speed.variants import with_schedule
 
 SPEEDUPS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
@@ -189,7 +189,7 @@ def _search(
 ) -> list[Trial]:
     """Search at one saving."""
     total, name = settings.trials, f"Schedules of {target:g}x"
-    with tqdm(total=total, desc=name, unit="trial", delay=SECONDS_WITHOUT_BAR, leave=False) as progress:
+    with late_bar(total=total, desc=name, unit="trial") as progress:
         return search_schedule(
             answers.divergence,
             answers.saving,

@@ -8,11 +8,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fastast_hf.visualization.colors import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION
 from fastast_hf.visualization.pictures import save_picture
 
-# Of the palette of Okabe and Ito, told apart by all eyes, and by their marks in grey print.
-_LINE_COLOR = "#0072B2"
-_STYLES = (("#000000", "s"), ("#E69F00", "D"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "*"), ("#56B4E9", "P"))
+_STYLES = ((BLACK, "s"), (ORANGE, "D"), (GREEN, "^"), (PURPLE, "v"), (VERMILION, "*"), (SKY_BLUE, "P"))
 
 
 def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
@@ -67,7 +66,7 @@ def _draw_one_set_of_weights(axes: Axes, rows: list[Any], name: str) -> None:
     points = [(row["speed_up"], 100 * mean(row["accuracy"])) for row in rows]  # in the order of their ratios
     if points:
         axes.plot(
-            *zip(*points, strict=True), color=_LINE_COLOR, marker="o", markersize=6,
+            *zip(*points, strict=True), color=BLUE, marker="o", markersize=6,
             label=f"{name}'s weights, merging more and more",
         )  # fmt: skip
 

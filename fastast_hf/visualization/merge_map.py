@@ -13,13 +13,13 @@ from matplotlib.patheffects import Normal, Stroke
 from fastast_hf.classification.tracing import Trace
 from fastast_hf.model.log_mel import HOP_SECONDS, LOWEST_HZ
 from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
+from fastast_hf.visualization.colors import SKY_BLUE
 from fastast_hf.visualization.fonts import make_legible
 from fastast_hf.visualization.pictures import save_picture
 
 _COLORS = "cividis"  # even in lightness, so that it prints in grey, and told apart by all eyes
 _BORDER_COLOR, _BORDER_WIDTH = "white", 0.7  # of a line, in points
 _CASING_COLOR, _CASING_WIDTH = "black", 1.3  # under it, for where the cells themselves are nearly white
-_BAR_COLOR = "#56B4E9"
 _TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000, 16000)
 _PANELS = 4
 
@@ -168,7 +168,7 @@ def _draw_counts(axes: Axes, trace: Trace) -> None:
     """Draw the patch tokens before the first layer and behind each."""
     counts = [count - NUM_SPECIAL_TOKENS for count in trace.tokens]
     places = range(len(counts))
-    bars = axes.bar(places, counts, color=_BAR_COLOR, edgecolor="black", linewidth=0.8)
+    bars = axes.bar(places, counts, color=SKY_BLUE, edgecolor="black", linewidth=0.8)
     axes.bar_label(bars, fontsize="small", padding=2)
     axes.set_xticks(places, ["input", *map(str, places[1:])])
     axes.set_ylim(0, 1.25 * max(counts))

@@ -5,6 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from fastast_hf.visualization.fonts import make_legible
+from fastast_hf.writing import naming
 
 
 def save_picture(figure: Figure, path: str | Path) -> Path:
@@ -18,12 +19,14 @@ def save_picture(figure: Figure, path: str | Path) -> Path:
         The file.
 
     Raises:
+        OSError: If it cannot be written; the error names it.
         ValueError: See `check_picture_path`.
     """
     path = check_picture_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     make_legible(figure)
-    figure.savefig(path, dpi=200)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=200)
     return path
 
 

@@ -7,15 +7,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fastast_hf.visualization.colors import BLUE, ORANGE, SKY_BLUE, VERMILION
 from fastast_hf.visualization.pictures import save_picture
 
-# Of the palette of Okabe and Ito, told apart by all eyes, and by their marks in grey print.
 _KINDS = {
-    "ratio": ("#0072B2", "o", "one ratio for all layers"),
-    "r": ("#E69F00", "s", "one r for all layers"),
-    "tuned": ("#D55E00", "^", "tuned"),
+    "ratio": (BLUE, "o", "one ratio for all layers"),
+    "r": (ORANGE, "s", "one r for all layers"),
+    "tuned": (VERMILION, "^", "tuned"),
 }
-_BAR_COLOR = "#56B4E9"
 _LEAST_KL = 1e-9  # where answers did not move at all, which no logarithm shows
 
 
@@ -73,7 +72,7 @@ def _draw_frontier(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 def _draw_layers(axes: Axes, ratios: Sequence[float]) -> None:
     """Draw the merge ratio of each layer."""
     layers = range(1, len(ratios) + 1)
-    axes.bar(layers, ratios, color=_BAR_COLOR, edgecolor="black", linewidth=0.8)
+    axes.bar(layers, ratios, color=SKY_BLUE, edgecolor="black", linewidth=0.8)
     axes.set_xticks(layers)
     axes.set_ylim(0, 0.55)
     axes.set_xlabel("layer")

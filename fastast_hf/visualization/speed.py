@@ -7,10 +7,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fastast_hf.visualization.colors import SKY_BLUE
 from fastast_hf.visualization.pictures import save_picture
 
-# Light enough for black marks on it, in grey print too; of the palette of Okabe and Ito, told apart by all eyes.
-_BAR_COLOR = "#56B4E9"
 _ROOM_FOR_NUMBERS = 1.25
 _INCHES_PER_ROW = 0.32
 _INCHES_AROUND_ROWS = 1.1
@@ -66,7 +65,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     places = range(len(rows))
     speed_ups = [row["speed_up"] for row in rows]
     mac_ratios = [row["mac_ratio"] for row in rows]
-    axes.barh(places, speed_ups, height=0.6, color=_BAR_COLOR, edgecolor="black", linewidth=0.8, label="speed-up")
+    axes.barh(places, speed_ups, height=0.6, color=SKY_BLUE, edgecolor="black", linewidth=0.8, label="speed-up")
     axes.plot(
         mac_ratios, places, linestyle="none", marker="|", markersize=15, markeredgewidth=2.5, color="black",
         label="MAC ratio: the work that is saved",

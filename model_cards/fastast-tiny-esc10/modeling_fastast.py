@@ -3,6 +3,9 @@
 Source: Behera et al., "FastAST", Interspeech 2024 (arXiv 2406.07676): token merging between attention and MLP of each AST
 layer. Deviations: proportional attention is on, and the distillation token is protected like CLS.
 
+The classes subclass AST's but build their own layers once: the stock constructors would build a second encoder only to throw
+it away.
+
 What happens to the tokens (their sizes, the patches in them) is handed from layer to layer as values; nothing is kept on
 a module, so a call has no memory of the one before, and checkpointing and compilation see plain functions. (On CUDA, sums
 over merged tokens are atomic adds in any order; `torch.use_deterministic_algorithms` fixes it.)
@@ -33,7 +36,8 @@ from .position_embeddings import position_embeddings_converter
 from .safe_weights import SafeWeightsMixin
 from .token_merging import token_size_bias
 
-# transformers renames the keys of published AST checkpoints by class name, and knows only its own classes.
+# transformers renames the keys of published AST checkpoints by class name, and knows only its own classes. Its conversion
+# mapping is the one hook that remote code, `from_pretrained` and all options of both share.
 register_checkpoint_conversion_mapping(
     "FastASTModel",
     [*get_checkpoint_conversion_mapping("ASTModel"), position_embeddings_converter()],

@@ -144,6 +144,21 @@ def test_a_feature_extractor_of_another_model_is_refused(fastast_folder, tmp_pat
         load_classifier(str(tmp_path / "model"))
 
 
+def test_a_folder_that_holds_no_model_is_told(tmp_path):
+    with pytest.raises(
+        OSError, match=r"`model` must have a config\.json, got .* without\. Name the folder that a model"
+    ):
+        load_classifier(str(tmp_path))
+
+
+def test_a_name_that_is_none_is_told_at_once(tmp_path):
+    for name in (tmp_path / "gone", "gone/model.onnx"):
+        with pytest.raises(
+            OSError, match=f"`model` must be a folder or a name on the Hub, got {name}. There is no such"
+        ):
+            load_classifier(str(name))
+
+
 def test_a_feature_extractor_that_hears_less_is_taken(fastast_folder, tmp_path):
     shutil.copytree(fastast_folder, tmp_path / "model")
     FastASTFeatureExtractor(**SIZES | {"max_length": 50}).save_pretrained(tmp_path / "model")

@@ -1,10 +1,14 @@
 """Shards: what was written comes back, half a shard is none, and other settings are refused."""
 
+import os
+import socket
+
 import datasets
 import pytest
 
 from fastast_hf.classification import Classification, LabelScore, shards
 from fastast_hf.classification.shards import Shards, count_truncated, unreadable_files
+from tests.conftest import full_file, requires_full
 
 RESULTS = [
     Classification("a.wav", 0.0, 5.0, (LabelScore("dog", 0.75), LabelScore("rain", 0.25)), is_truncated=True),
@@ -141,3 +145,14 @@ def test_a_shard_that_was_altered_is_none_and_told_once(tmp_path, caplog):
     assert caplog.text.count("shard-00000-of-00003.parquet is not whole, and is made again: ") == 1
     again.write(0, RESULTS)
     assert make(tmp_path).finished() == {0}
+
+
+@requires_full
+def test_a_full_disk_names_the_shard(tmp_path):
+    shards = make(tmp_path)
+    path = shards.path(0)
+    full_file(path.with_name(f"_{path.name}.{socket.gethostname()}.{os.getpid()}"))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        shards.write(0, [Classification("a.wav", 0, 1, ())])
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What the tests of the commands share: a way to run `fastast` in this process."""
+"""What the tests of the commands share: a way to run `fastast` in this process, and a Hub."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fastast_hf.cli.app import app
+from tests.hub.conftest import hub, no_waiting
+
+__all__ = ["fastast", "hub", "no_waiting"]
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
 import typer
 from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 from rich.console import Console
@@ -18,6 +20,7 @@ import fastast_hf
 from fastast_hf import cli
 from fastast_hf.classification import loading
 from fastast_hf.cli.app import app
+from tests.conftest import FULL, requires_full
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 300  # seconds that a command may take: far more than any needs
@@ -157,17 +160,70 @@ def test_the_installed_command_is_this_one():
     assert callable(cli.main)
 
 
-SLOW = {"accelerate", "datasets", "evaluate", "matplotlib", "onnx", "onnxruntime", "sklearn", "torch", "transformers"}
+CHEAP = {"cli", "model", "hub", "progress", "writing"}
+"""Rooms and modules of the package that bring nothing that `import fastast_hf` has not brought."""
+MODULES = sorted((ROOT / "fastast_hf" / "cli").glob("*.py"))
+SLOW = {
+    "datasets",
+    "evaluate",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "pandas",
+    "peft",
+    "scipy",
+    "sklearn",
+}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in (ROOT / "fastast_hf" / "cli").glob("*.py") if path.name != "loading.py"],
-    ids=lambda p: p.name,
-)
-def test_what_is_slow_to_import_is_imported_by_the_command_that_needs_it(path):
-    for node in ast.parse(path.read_text()).body:  # what stands in functions and under `if TYPE_CHECKING` is deeper
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module] if isinstance(node, ast.ImportFrom) else []
-        assert {name.split(".")[0] for name in names}.isdisjoint(SLOW)
-        assert all(name.startswith("fastast_hf.cli") for name in names if name.startswith("fastast_hf"))
+def imported_by(nodes):
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_command_imports_when_it_runs_what_costs_more_than_the_package_and_nothing_else(path):
+    tree = ast.parse(path.read_text())
+    for package, *room in imported_by(tree.body):
+        assert package not in SLOW
+        assert package != "fastast_hf" or room[0] in CHEAP
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    for package, *room in imported_by(node for function in functions for node in ast.walk(function)):
+        assert package in SLOW or (package == "fastast_hf" and room[0] not in CHEAP)
+
+
+PRINT_WHAT_HELP_BRINGS = """
+import sys, fastast_hf
+before = {name.split(".")[0] for name in sys.modules}
+import fastast_hf.cli
+print(*sorted({name.split(".")[0] for name in sys.modules} - before))
+"""
+
+
+def test_the_help_brings_nothing_slow_beside_the_package_itself():
+    result = subprocess.run(
+        [sys.executable, "-c", PRINT_WHAT_HELP_BRINGS], capture_output=True, text=True, check=True, timeout=TIMEOUT
+    )
+    assert SLOW.isdisjoint(result.stdout.split())
+    assert "typer" in result.stdout.split()
+
+
+@requires_full
+def test_results_that_stdout_cannot_take_are_an_error_in_words(fastast_folder, tmp_path):
+    sound = tmp_path / "noise.wav"
+    soundfile.write(sound, np.random.default_rng(0).uniform(-0.5, 0.5, 8_000), 16_000)
+    with FULL.open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "fastast_hf", "trace", str(sound), "--model", str(fastast_folder), "--json"],
+            env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+    assert (result.returncode, result.stderr) == (1, "Error: No space left on device: stdout\n")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from fastast_hf.cli import benchmark as module
 from fastast_hf.hub.results import load_results
 from fastast_hf.speed import file_to_label, front_end
+from tests.conftest import full_file, requires_full
 from tests.hub.results_example import FRONT_END, speed_example
 from tests.hub.test_file_to_label_tables import EXAMPLE as FILE_TO_LABEL
 
@@ -126,14 +127,11 @@ def test_what_cannot_be_written_is_told_before_anything_is_measured(benchmark, a
     assert str(result.exception).startswith("`plot` must be where a file can be written, got")
 
 
-def test_a_picture_that_fails_takes_no_results_with_it(benchmark, ast_folder, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("fastast_hf.visualization.speed.plot_speed", full)
-    files = ("--output", tmp_path / "speed.json", "--plot", tmp_path / "speed.png")
+@requires_full
+def test_a_picture_that_fails_takes_no_results_with_it(benchmark, ast_folder, tmp_path):
+    files = ("--output", tmp_path / "speed.json", "--plot", full_file(tmp_path / "speed.png"))
     result = benchmark(ast_folder, "--merge-ratio", 0.5, "--batch-size", 1, *files)
-    assert str(result.exception) == "[Errno 28] No space left on device"
+    assert str(result.exception) == f"[Errno 28] No space left on device: '{tmp_path / 'speed.png'}'"
     assert "| ratio 0.5 |" in result.stdout
     assert names(load_results(tmp_path / "speed.json")) == [("AST", 1), ("unmerged", 1), ("ratio 0.5", 1)]
 

@@ -4,6 +4,7 @@ import json
 
 from huggingface_hub import ModelCard
 
+from tests.conftest import full_file, requires_full
 from tests.hub.results_example import comparison_example, example, speed_example
 
 
@@ -51,3 +52,21 @@ def test_results_of_another_kind_are_told(fastast, tmp_path):
         result = fastast("card", tmp_path, *options)
         assert result.exit_code == 1
         assert message in result.stderr.replace("\n", " ")
+
+
+def test_json_tells_what_was_written_from_what(fastast, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(example()))
+    told = json.loads(fastast("card", tmp_path, "--repo-id", "me/fast", "--license", "mit", "--json").stdout)
+    path, results = str(tmp_path / "README.md"), str(tmp_path / "results.json")
+    assert told == {"path": path, "results": results, "repo_id": "me/fast", "license": "mit"}
+    told = json.loads(fastast("card", tmp_path, "--json").stdout)
+    assert (told["repo_id"], told["license"]) == (None, "mit"), "the licence that the card before it stated"
+
+
+@requires_full
+def test_a_full_disk_names_the_card(fastast, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(example()))
+    full_file(tmp_path / "README.md")
+    result = fastast("card", tmp_path, "--license", "mit")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: No space left on device: {tmp_path / 'README.md'}\n"

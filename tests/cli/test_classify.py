@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ import torch
 from transformers import ASTFeatureExtractor
 
 from fastast_hf import FastASTFeatureExtractor, classification
-from fastast_hf.classification import Classification, classify_files
+from fastast_hf.classification import classify_files
 from fastast_hf.cli import classify
 from fastast_hf.cli.formats import WRITERS
-from tests.conftest import ESC10, SIZES, requires_shared, tiny_ast, tiny_model
+from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE
+from tests.conftest import ESC10, SIZES, full_file, requires_full, requires_shared, tiny_ast, tiny_model
 
 RATE = 16_000
 FAST, STOCK = FastASTFeatureExtractor(**SIZES), ASTFeatureExtractor(**SIZES)
@@ -106,7 +108,7 @@ def test_what_was_not_heard_is_told_once(fastast, fastast_folder, sounds, caplog
 def test_files_that_cannot_be_read_are_listed_and_counted(fastast, fastast_folder, sounds, tmp_path):
     (tmp_path / "text\x1b[2J\n[red].wav").write_text("no sound")
     result = fastast("classify", tmp_path, sounds / "0.wav", tmp_path / "gone.wav", "-m", fastast_folder, "--json")
-    assert result.exit_code == classify.EXIT_CODE_UNREADABLE == 3
+    assert result.exit_code == EXIT_CODE_UNREADABLE == 3
     assert [bool(line["error"]) for line in told(result)] == [True, False, True]
     count, text, gone = result.stderr.splitlines()
     assert count == "Error: could not be read: 2 of 3 files"
@@ -190,34 +192,6 @@ def test_too_large_a_batch_for_the_device_is_told(fastast, fastast_folder, sound
     assert "`batch_size` must fit into the memory of the device, got 99. Give a smaller one" in result.stderr
 
 
-def test_progress_counts_files_and_the_parts_of_long_ones(monkeypatch, tmp_path):
-    done = []
-
-    class Bar:
-        def __init__(self, description, total):
-            assert total == 4
-
-        def __enter__(self):
-            return done.append
-
-        def __exit__(self, *error):
-            pass
-
-    monkeypatch.setattr(classify, "progress_bar", Bar)
-    long, short = str(write(tmp_path / "long.wav", 2)), str(write(tmp_path / "short.wav", 0.2))
-    results = [
-        *(Classification(long, start, start + 0.5, ()) for start in (0, 0.5, 1, 1.5)),
-        Classification(short, 0, 0.2, ()),
-        Classification(short, 0, 0.2, ()),  # given twice
-        Classification("gone.wav", 0, 0, (), error="gone"),
-    ]
-    assert list(classify._with_progress(results, 4, in_windows=True)) == results
-    assert done == pytest.approx([0.25, 0.5, 0.75, 1, 2, 3, 4])
-    done.clear()
-    list(classify._with_progress(results[3:], 4, in_windows=False))
-    assert done == [1, 2, 3, 4]
-
-
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -226,7 +200,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(("format", "bars"), [("table", 1), ("csv", 0), ("jsonl", 0)])
 def test_no_bar_between_the_results_on_a_terminal(fastast_folder, sounds, monkeypatch, format, bars):
     made = []
-    monkeypatch.setattr(classify, "_with_progress", lambda results, *args, **kwargs: made.append(1) or results)
+    monkeypatch.setattr(classify, "_with_bar", lambda results, *args, **kwargs: made.append(1) or results)
     monkeypatch.setattr("sys.stdout", Terminal())
     classify.classify([sounds / "0.wav"], str(fastast_folder), format=format)
     assert len(made) == bars
@@ -258,3 +232,20 @@ def test_an_output_that_was_interrupted_says_so(fastast, fastast_folder, sounds,
     result = fastast("classify", sounds, "--model", fastast_folder, "-o", tmp_path / "labels.csv")
     assert result.exit_code == 130
     assert "labels.csv holds what was done so far, and not all." in result.stderr.replace("\n", " ")
+
+
+@requires_full
+@pytest.mark.parametrize("format", ["csv", "jsonl", "table"])
+def test_a_full_disk_names_the_output(fastast, fastast_folder, sounds, format, tmp_path):
+    output = full_file(tmp_path / "labels")
+    result = fastast("classify", sounds, "--model", fastast_folder, "-o", output, "--format", format)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: No space left on device: {output}\n"
+
+
+def test_a_bar_shows_how_many_files_are_done(sounds, monkeypatch):
+    done = []
+    monkeypatch.setattr(classify, "progress_bar", lambda description, total: nullcontext(done.append))
+    results = list(classify_files(tiny_model(num_hidden_layers=2), FAST, sounds))
+    assert list(classify._with_bar(iter(results), 3, in_windows=False)) == results
+    assert done == [1, 2, 3]

@@ -1,12 +1,23 @@
 """What is said on stderr."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
+from transformers.utils import logging
 
 from fastast_hf.cli import console
-from fastast_hf.cli.console import print_error, print_note, printable, progress_bar, working
+from fastast_hf.cli.console import (
+    print_error,
+    print_json,
+    print_note,
+    print_result,
+    printable,
+    progress_bar,
+    working,
+)
+from tests.conftest import FULL, requires_full
 
 
 @pytest.mark.parametrize(
@@ -47,6 +58,33 @@ def test_errors(error, expected, capsys):
     assert capsys.readouterr() == ("", expected)
 
 
+def test_what_was_noted_beside_an_error_is_told(capsys):
+    error = ConnectionError("no Hub")
+    error.add_note("Nothing is lost: the folder a\x1b is complete.")
+    print_error(error)
+    assert capsys.readouterr().err == "Error: no Hub\nNothing is lost: the folder a\\x1b is complete.\n"
+
+
+def test_results_go_to_stdout(capsys):
+    print_result("a: 1")
+    print_json({"path": "ä\udcff", "labels": []})
+    result, document = capsys.readouterr().out.splitlines()
+    assert result == "a: 1"
+    assert document.isascii()
+    assert json.loads(document) == {"path": "ä\udcff", "labels": []}
+
+
+@requires_full
+@pytest.mark.parametrize("write", [print_result, lambda text: print_json({"text": text})])
+def test_a_stdout_that_is_full_is_called_so(write, monkeypatch):
+    stdout = FULL.open("w")
+    monkeypatch.setattr("sys.stdout", stdout)
+    with pytest.raises(OSError, match="No space left on device: 'stdout'"):
+        write("a result")
+    with pytest.raises(OSError, match="No space left"):
+        stdout.close()
+
+
 def test_notes(capsys):
     print_note("[3] of 4")
     assert capsys.readouterr() == ("", "Note: [3] of 4\n")
@@ -54,7 +92,7 @@ def test_notes(capsys):
 
 def shown(seconds_without_bar, monkeypatch, *, terminal=True):
     """What a bar that is two thirds full leaves on a terminal."""
-    monkeypatch.setattr(console, "_SECONDS_WITHOUT_BAR", seconds_without_bar)
+    monkeypatch.setattr(console, "SECONDS_WITHOUT_BAR", seconds_without_bar)
     stream = io.StringIO()
     with progress_bar("Listening", 3, console=Console(file=stream, force_terminal=terminal, width=80)) as show:
         show(1)
@@ -73,7 +111,7 @@ def test_no_bar_where_it_is_quick_or_nobody_looks(monkeypatch):
 
 
 def test_results_on_stdout_pass_by_a_bar(monkeypatch, capsys):
-    monkeypatch.setattr(console, "_SECONDS_WITHOUT_BAR", 0)
+    monkeypatch.setattr(console, "SECONDS_WITHOUT_BAR", 0)
     stream = io.StringIO()
     with progress_bar("Listening", 3, console=Console(file=stream, force_terminal=True, width=80)):
         print("result")
@@ -82,8 +120,17 @@ def test_results_on_stdout_pass_by_a_bar(monkeypatch, capsys):
 
 
 def test_work_of_unknown_length(monkeypatch):
-    monkeypatch.setattr(console, "_SECONDS_WITHOUT_BAR", 0)
+    monkeypatch.setattr(console, "SECONDS_WITHOUT_BAR", 0)
     stream = io.StringIO()
     with working("Exporting", console=Console(file=stream, force_terminal=True, width=80)):
         pass
     assert "Exporting" in stream.getvalue()
+
+
+def test_bars_of_others_wait(monkeypatch):
+    assert logging.is_progress_bar_enabled()
+    with working("Exporting", console=Console(file=io.StringIO(), force_terminal=True)):
+        assert not logging.is_progress_bar_enabled()
+    assert logging.is_progress_bar_enabled()
+    with working("Exporting", console=Console(file=io.StringIO(), force_terminal=False)):
+        assert logging.is_progress_bar_enabled()

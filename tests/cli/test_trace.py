@@ -9,7 +9,7 @@ import soundfile
 from fastast_hf.classification.tracing import trace_waveform
 from fastast_hf.data import audio, load_audio
 from fastast_hf.data.audio import stream_audio
-from tests.conftest import SIZES, tiny_model
+from tests.conftest import SIZES, full_file, requires_full, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +96,11 @@ def test_a_file_that_is_no_sound_is_named(fastast, fastast_folder, tmp_path):
     result = fastast("trace", tmp_path / "text.wav", "-o", tmp_path / "map.png", "--model", fastast_folder)
     assert result.exit_code == 1
     assert "text.wav" in result.stderr
+
+
+@requires_full
+def test_a_full_disk_names_the_picture(fastast, fastast_folder, sound, tmp_path):
+    picture = full_file(tmp_path / "map.png")
+    result = fastast("trace", sound, "-o", picture, "--model", fastast_folder, "--device", "cpu")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: No space left on device: {picture}\n"

@@ -10,6 +10,7 @@ from transformers import AutoConfig
 
 from fastast_hf import FastASTForAudioClassification
 from fastast_hf.hub.results import load_results
+from tests.conftest import full_file, requires_full
 
 FEW = ("--trials", 2, "--device", "cpu", "--batch-size", 4)
 
@@ -130,13 +131,11 @@ def test_a_model_whose_folder_takes_no_file_is_told_before_it_is_loaded(fastast,
     assert message in result.stderr
 
 
-def test_a_picture_that_fails_takes_no_schedule_with_it(fastast, mine, sounds, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("fastast_hf.visualization.schedules.plot_schedules", full)
-    result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW, "--plot", tmp_path / "tuning.png")
+@requires_full
+def test_a_picture_that_fails_takes_no_schedule_with_it(fastast, mine, sounds, tmp_path):
+    picture = full_file(tmp_path / "tuning.png")
+    result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW, "--plot", picture)
     assert result.exit_code == 1
-    assert "No space left on device" in result.stderr
+    assert f"Error: No space left on device: {picture}" in result.stderr
     assert "| tuned 1.2x |" in result.stdout
     assert len(AutoConfig.from_pretrained(mine).merge_ratio) == 2

@@ -1,5 +1,7 @@
 """A checkpoint becomes a FastAST folder: the same answers, or a new head, with everything that the Hub needs."""
 
+import json
+
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -8,8 +10,9 @@ from transformers import ASTFeatureExtractor, ASTModel, ViTConfig, ViTModel
 
 from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.experiment.arguments import ModelArguments
-from fastast_hf.experiment.converting import convert_checkpoint
-from tests.conftest import TINY, tiny_ast, tiny_config, tiny_input
+from fastast_hf.experiment.converting import convert_checkpoint, save_folder
+from tests.conftest import TINY, tiny_ast, tiny_config, tiny_input, tiny_model
+from tests.faults.disks import mounted, why_no_mounts
 from tests.loopback_hub import Fault
 from tests.loopback_routes import TOKEN
 from tests.without_package import assert_complete
@@ -117,7 +120,16 @@ def test_a_push_that_fails_leaves_the_folder_and_says_how_to_send_it(ast_folder,
 def test_a_length_of_its_own_is_told_in_the_card(ast_folder, tmp_path):
     convert_checkpoint(arguments(ast_folder, max_length=80), tmp_path / "fast")
     text = ModelCard.load(tmp_path / "fast" / "README.md").text
-    assert "The weights of ast, its position embeddings fitted to 80 frames." in text
+    fitted = "its position embeddings fitted to 80 frames: 3 x 7 patches in place of 3 x 9 (frequency x time)."
+    assert f"The weights of ast, {fitted}" in text
+
+
+@pytest.mark.parametrize("fields", [{"max_length": 96}, {"max_length": 99}, {"time_stride": 10, "max_length": 96}])
+def test_a_length_that_changes_no_position_is_no_change_in_the_card(ast_folder, tmp_path, fields):
+    made = convert_checkpoint(arguments(ast_folder, **fields), tmp_path / "fast")
+    assert made.model.config.max_length == fields["max_length"]
+    assert all(torch.equal(tensor, made.model.state_dict()[name]) for name, tensor in tiny_ast().state_dict().items())
+    assert "The weights of ast, unchanged." in ModelCard.load(tmp_path / "fast" / "README.md").text
 
 
 def test_privacy_belongs_to_a_repository(ast_folder, tmp_path):
@@ -139,6 +151,59 @@ def test_an_encoder_without_classifier_is_refused(tmp_path):
     ASTModel(tiny_config()).save_pretrained(tmp_path / "encoder")
     with pytest.raises(ValueError, match=r"`model` must be a trained classifier, got .* without classifier\.dense"):
         convert_checkpoint(arguments(tmp_path / "encoder"), tmp_path / "fast")
+
+
+OTHERS = {
+    "wav2vec2": {"model_type": "wav2vec2"},
+    "bert": {"model_type": "bert"},
+    "efficientat": {"model_type": "efficientat"},
+    "resnet50": {"architecture": "resnet50", "num_classes": 1000, "pretrained_cfg": {}},  # as timm writes it
+    "None": {"hidden_size": 32},
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("labels", [[], ["dog", "rain"]])
+def test_another_kind_of_model_is_told_by_its_type_before_labels_are_asked_for(kind, labels, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text(json.dumps(OTHERS[kind]))
+    message = (
+        rf"`model` must be an AST, a FastAST, a ViT or a DeiT, got .*other, whose config\.json names the type {kind}\."
+    )
+    with pytest.raises(ValueError, match=message):
+        convert_checkpoint(arguments(tmp_path / "other"), tmp_path / "fast", labels=labels)
+    assert not (tmp_path / "fast").exists()
+
+
+@pytest.mark.parametrize(
+    "config", [{"model_type": "vit"}, {"model_type": "deit"}, {"architecture": "deit_tiny_patch16"}]
+)
+def test_a_vit_is_asked_for_labels(config, tmp_path):
+    (tmp_path / "vit").mkdir()
+    (tmp_path / "vit" / "config.json").write_text(json.dumps({"pretrained_cfg": {}, "num_classes": 9, **config}))
+    with pytest.raises(ValueError, match=r"`label` must be given twice at least for a ViT or DeiT, got \[\]"):
+        convert_checkpoint(arguments(tmp_path / "vit"), tmp_path / "fast")
+
+
+def test_a_folder_that_holds_no_model_is_told_before_labels_are_asked_for(tmp_path):
+    (tmp_path / "sounds").mkdir()
+    with pytest.raises(ValueError, match=r"`model\.safetensors` must be in the checkpoint, got .*sounds without"):
+        convert_checkpoint(arguments(tmp_path / "sounds"), tmp_path / "fast")
+
+
+def test_a_name_that_is_none_is_told_before_the_hub_is_asked(tmp_path, hub):
+    with pytest.raises(OSError, match=r"`model` must be a folder or a name on the Hub, got a/b/c\. There is no such"):
+        convert_checkpoint(arguments("a/b/c"), tmp_path / "fast")
+    assert not hub.requests
+
+
+def test_a_full_disk_names_the_folder(tmp_path):
+    if (reason := why_no_mounts(tmp_path)) is not None:
+        pytest.skip(reason)
+    with mounted(tmp_path / "disk", "64k") as disk:
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            save_folder(disk / "fast", tiny_model(), FastASTFeatureExtractor())
+        assert caught.value.filename == str(disk / "fast")
 
 
 def test_nothing_that_is_there_is_written_over(ast_folder, tmp_path):

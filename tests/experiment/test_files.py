@@ -1,11 +1,13 @@
 """The run's small files: never half written, and a folder belongs to one run."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from fastast_hf.experiment import files
 from fastast_hf.experiment.files import check_output_path, claim_folder, read_json, telling_what_stays, write_json
+from tests.conftest import full_file, requires_full
 
 
 def test_json_comes_back(tmp_path):
@@ -33,6 +35,15 @@ def test_a_write_that_fails_leaves_nothing_aside(tmp_path, monkeypatch):
     monkeypatch.setattr(files.Path, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         write_json(tmp_path / "a.json", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@requires_full
+def test_a_full_disk_names_the_file_that_was_asked_for(tmp_path):
+    full_file(tmp_path / f"_a.json.{os.getpid()}")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_json(tmp_path / "a.json", {"a": 1})
+    assert caught.value.filename == str(tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,39 @@
+"""What files got no label, or not for all of their sound: said alike by all programs that classify."""
+
+from collections.abc import Iterable
+
+from fastast_hf.cli.console import print_note, printable
+
+EXIT_CODE_UNREADABLE = 3
+"""Some files could not be read, and are listed."""
+
+
+def print_truncated(count: int, num_files: int, *, advice: str = "give --window, in seconds") -> None:
+    """Say that of some files only the beginning was heard, if there are any.
+
+    Args:
+        count: Such files.
+        num_files: All files.
+        advice: What helps.
+    """
+    if count:
+        print_note(
+            f"longer than the model hears at a time: {count} of {num_files} files. For labels of what follows there, {advice}."
+        )
+
+
+def print_unreadable(errors: Iterable[tuple[str, str]], num_files: int) -> bool:
+    """List the files that could not be read, if there are any.
+
+    Args:
+        errors: Path and error of each.
+        num_files: All files.
+
+    Returns:
+        Whether there are any.
+    """
+    lines = [f"{printable(path)}: {printable(error)}" for path, error in errors]
+    if lines:
+        heading = f"could not be read: {len(lines)} of {num_files} files"
+        print_note("\n  ".join([heading, *lines]), title="Error", style="bold red")
+    return bool(lines)
