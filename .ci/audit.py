@@ -2,8 +2,8 @@
 
     python .ci/audit.py
 
-pip-audit calls a package that it could not look up "skipped" and exits with 0. Here a run that could not look up anything says
-NOT AUDITED, and one that finds a flaw exits with 1. Builds of torch for one device (2.13.0+cpu) are looked up by their release.
+pip-audit calls a package that it could not look up "skipped" and exits with 0. Here a run that could not look up nearly all of them
+says NOT AUDITED, and one that finds a flaw exits with 1. Builds of torch for one device (2.13.0+cpu) are looked up by their release.
 """
 
 import json
@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 PROBE = "pip"
 OURS = "fastast_hf"
+MOST_SKIPPED = 0.1
 ACCEPTED: dict[str, str] = {}
 """Flaws that were looked at and do not touch this project: identifier, and why."""
 
@@ -32,6 +33,11 @@ def main() -> int:
         print("NOT AUDITED: the list of known flaws was reached, and then no more. Run `make audit` again.")
         return 0
     skipped = [package["name"] for package in packages if "vulns" not in package]
+    if len(skipped) > MOST_SKIPPED * len(packages):
+        print(
+            f"NOT AUDITED: of {len(packages)} packages, {len(skipped)} could not be looked up. Run `make audit` again."
+        )
+        return 0
     flaws = [
         (package["name"], package["version"], flaw)
         for package in packages

@@ -9,7 +9,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +18,8 @@ from tests.faults import clips, disks, halves, hubs, kills, weights
 from tests.faults.archives import Archives
 from tests.faults.outcomes import Outcome, table_of, write_outcomes
 from tests.faults.runs import Runs
+
+FEWEST_FAULTS, FEWEST_KILLS = 50, 25
 
 KINDS: dict[str, Callable[[Runs, Archives], Iterator[Outcome]]] = {
     "kill-run": lambda runs, archives: kills.kill_runs(runs),
@@ -32,7 +34,7 @@ KINDS: dict[str, Callable[[Runs, Archives], Iterator[Outcome]]] = {
 
 
 def main() -> None:
-    """Inject, print, write; end with 1 if anything was lost."""
+    """Inject, print, write; end with 1 if anything was lost, or too little tried."""
     arguments = read_arguments()
     if arguments.list:
         print("\n".join(KINDS))
@@ -53,7 +55,10 @@ def main() -> None:
     console.print(table_of(outcomes))
     if arguments.output is not None:
         write_outcomes(arguments.output, outcomes, seed=arguments.seed, seconds=time.monotonic() - started)
-    sys.exit(any(outcome.survived is False for outcome in outcomes))
+    trouble = too_few(outcomes) if not arguments.only else ""
+    if trouble:
+        console.print(trouble)
+    sys.exit(bool(trouble) or any(outcome.survived is False for outcome in outcomes))
 
 
 def read_arguments() -> argparse.Namespace:
@@ -64,6 +69,20 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list the kinds, and end")
     parser.add_argument("--output", type=Path, help="JSON file for all outcomes")
     return parser.parse_args()
+
+
+def too_few(outcomes: Sequence[Outcome]) -> str:
+    """Say whether there were fewer faults, or fewer kills among them, than it takes to speak of survival.
+
+    A process may come to its end before its kill; what cannot be injected on a machine counts as if it had been.
+    """
+    kills = [outcome for outcome in outcomes if outcome.kind.startswith("SIGKILL")]
+    if len(outcomes) >= FEWEST_FAULTS and len(kills) >= FEWEST_KILLS:
+        return ""
+    return (
+        f"{len(outcomes)} faults, {len(kills)} of them kills: at least {FEWEST_FAULTS} and {FEWEST_KILLS} are asked for. "
+        "Take another --seed."
+    )
 
 
 def describe(outcome: Outcome) -> str:

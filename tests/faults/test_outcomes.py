@@ -6,7 +6,7 @@ from rich.console import Console
 
 from fastast_hf.hub.results import load_results
 from fastast_hf.hub.tables import results_block
-from tests.faults.__main__ import KINDS, describe
+from tests.faults.__main__ import KINDS, describe, too_few
 from tests.faults.outcomes import Outcome, table_of, write_outcomes
 
 OUTCOMES = [
@@ -44,3 +44,12 @@ def test_a_line_tells_of_each():
         "Disk full: a small tmpfs: not possible here (mounting needs root)",
     ]
     assert len(KINDS) == 8
+
+
+def test_too_few_kills_are_told():
+    kill, full = Outcome("SIGKILL of a run", "killed", True), Outcome("disk", "a small tmpfs", None)
+    assert too_few([kill] * 25 + [full] * 25) == ""
+    assert too_few([kill] * 24 + [full] * 26).startswith(
+        "50 faults, 24 of them kills: at least 50 and 25 are asked for."
+    )
+    assert too_few([kill] * 25 + [full] * 24).startswith("49 faults, 25 of them kills")

@@ -17,18 +17,46 @@ def test_the_exponent_of_a_power_law_is_found(power):
 def test_all_tables_are_measured_and_ten_hours_follow_from_them(monkeypatch):
     for name, sizes in {"SECONDS": (1, 2), "BATCH_SIZES": (1, 2), "HIDDEN_SIZES": (64, 128), "REPEATS": 1}.items():
         monkeypatch.setattr(growth, name, sizes)
-    monkeypatch.setattr(growth, "recording", lambda minutes: dict.fromkeys(growth.RATIOS, (2.0 * minutes, 600.0)))
+    monkeypatch.setattr(growth, "recordings", recordings)
     tables = {table["title"]: table for table in growth.measure()}
-    assert len(tables["Exponent"]["columns"]) == len(tables["Exponent"]["rows"][0]["values"]) == 8
+    powers = tables["Exponent"]
+    assert len(powers["columns"]) == len(powers["rows"][0]["values"]) == 8
     for row in tables["MiB by batch"]["rows"]:
         one, two = row["values"]
         assert one < two < 2.1 * one  # what a pass takes beside weights and input grows with the clips
-    on_paper = tables["A recording of 10 hours, on paper"]
-    assert [row["values"] for row in on_paper["rows"]] == [pytest.approx([1200.0, 600.0])] * 2
+    by_recording = [row["values"][powers["columns"].index("seconds by recording")] for row in powers["rows"]]
+    assert by_recording == [pytest.approx(1)] * 2
     results = {name: EXAMPLE[name] for name in ("command", "date", "environment")}
     results |= {"schema": SCHEMA, "kind": "questions", "questions": list(tables.values())}
     check_results(results)
-    assert "| unmerged | 1,200 | 600 |" in results_block(results)
+    assert "| Exponent | seconds by length |" in results_block(results)
+
+
+def recordings(minutes):
+    """Ten seconds of start, two for each minute, and memory that has grown to its most within ten minutes."""
+    return [
+        dict.fromkeys(growth.RATIOS, (10.0 + 2.0 * (length - 5 / 60), 600.0 + 15 * min(length, 10)))
+        for length in minutes
+    ]
+
+
+def test_a_start_is_no_part_of_what_grows(monkeypatch):
+    monkeypatch.setattr(growth, "recordings", recordings)
+    _, exponents, (held, on_paper) = growth.measure_recordings()
+    assert exponents["MiB by recording"] == [pytest.approx(0)] * 2
+    for row in held["rows"]:
+        assert row["values"][0] == pytest.approx(row["values"][1])
+    for row in on_paper["rows"]:
+        assert row["values"] == [pytest.approx(10 + 2 * (600 - 5 / 60)), pytest.approx(750)]
+
+
+def test_recordings_are_classified_by_processes(monkeypatch):
+    monkeypatch.setattr(growth, "TURNS", 1)
+    monkeypatch.setattr(growth, "RATIOS", {"ratio 0.25": 0.25})
+    (found,) = growth.recordings((growth.ONE_WINDOW,))
+    seconds, mib = found["ratio 0.25"]
+    assert seconds > 0
+    assert mib > 100
 
 
 def test_a_process_is_measured_and_its_failure_told():
