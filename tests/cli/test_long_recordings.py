@@ -1,8 +1,6 @@
 """Recordings of any length by windows, in real processes: ten minutes take the memory of one."""
 
 import json
-import os
-import subprocess
 import sys
 
 import pytest
@@ -10,6 +8,7 @@ import soundfile
 
 from fastast_hf import FastASTFeatureExtractor
 from fastast_hf.data import load_audio
+from model_cards.processes import run_measured
 from tests.conftest import ESC10, requires_shared, tiny_model
 
 RATE = 16_000
@@ -45,14 +44,9 @@ def peak_mib_and_results(path, folder):
     # One minute has to fill the batches, and those that wait, as ten do.
     options = ["--window", "5", "--batch-size", "4", "--json"]
     command = [sys.executable, "-m", "fastast_hf", "classify", str(path), "-m", str(folder), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    lines = process.stdout.read().splitlines()
-    process.stdout.close()
-    _, status, usage = os.wait4(process.pid, 0)  # of this process alone, which resource.getrusage cannot tell
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    per_mib = MIB if sys.platform == "darwin" else 1024
-    return usage.ru_maxrss / per_mib, [json.loads(line) for line in lines]
+    done = run_measured(command)
+    assert done.code == 0
+    return done.mib, [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @requires_shared
