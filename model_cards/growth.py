@@ -7,6 +7,7 @@ Random weights: what a model has learnt does not change its speed. Nothing else 
 
 import argparse
 import itertools
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ REPEATS = 7
 SECONDS = (1, 2, 5, 10)
 BATCH_SIZES = (1, 2, 4, 8, 16)
 HIDDEN_SIZES = (192, 384, 768)
-ONE_WINDOW = 5 / 60
+MINUTES_STEP = 3
 MINUTES = (5, 15, 45)
 TURNS = 2
 HOURS_ON_PAPER = 10
@@ -78,7 +79,7 @@ def measure() -> list[dict[str, Any]]:
         ratio: [values[number] for values in (exponents | of_recordings).values()]
         for number, ratio in enumerate(RATIOS)
     }
-    powers = "Of the power law that fits best, a recording without its start: 1 grows as fast, 2 as the square."
+    powers = "Of the power law that fits best, behind the start of a process: 1 grows as fast, 2 as the square."
     return [*tables, *recorded, table("Exponent", powers, "exponent", [*exponents, *of_recordings], by_ratio), *longer]
 
 
@@ -95,86 +96,53 @@ def sweeps() -> dict[str, Sweep]:
 
 
 def measure_recordings() -> tuple[list[dict[str, Any]], dict[str, list[float]], list[dict[str, Any]]]:
-    """Measure recordings by windows; give their tables, their exponents, and what follows for longer ones.
-
-    A process starts, which takes as long for every recording, and then takes its time for each window. So the start, measured
-    on one window, is taken off before an exponent is fitted, and a prediction is held to the longest recording.
-    """
-    sounds = recordings((ONE_WINDOW, *MINUTES))
-    columns = ["one window", *(f"{minutes} min" for minutes in MINUTES)]
+    """Measure recordings by windows; give their tables, their exponents, and what follows for longer ones."""
+    sounds = recordings(MINUTES)
+    columns = [f"{minutes} min" for minutes in MINUTES]
     rest = f"Hidden size 192, windows of 5 s, the process of fastast classify, start included; the least of {TURNS}."
     seconds = {ratio: [at_length[ratio][0] for at_length in sounds] for ratio in RATIOS}
     mib = {ratio: [at_length[ratio][1] for at_length in sounds] for ratio in RATIOS}
-    *shorter, longest = MINUTES
     exponents = {
-        "seconds by recording": [
-            exponent(behind_one_window(MINUTES), without_start(values)) for values in seconds.values()
-        ],
-        "MiB by recording": [exponent(MINUTES[-2:], values[-2:]) for values in mib.values()],
+        "seconds by recording": [exponent_of_steps(values) for values in seconds.values()],
+        "MiB by recording": [exponent(MINUTES, values) for values in mib.values()],
     }
-    held = {
-        ratio: [
-            predicted(shorter, values[:-1], longest, exponent(behind_one_window(shorter), without_start(values[:-1]))),
-            values[-1],
-        ]
-        for ratio, values in seconds.items()
-    }
+    held = {name: [on_a_line(MINUTES[:-1], values[:-1], MINUTES[-1]), values[-1]] for name, values in seconds.items()}
+    longer = 60 * HOURS_ON_PAPER
     on_paper = {
-        ratio: [
-            predicted(MINUTES, seconds[ratio], 60 * HOURS_ON_PAPER, exponents["seconds by recording"][number]),
-            mib[ratio][-1] * (60 * HOURS_ON_PAPER / longest) ** exponents["MiB by recording"][number],
+        name: [
+            on_a_line(MINUTES, seconds[name], longer),
+            mib[name][-1] * (longer / MINUTES[-1]) ** exponents["MiB by recording"][number],
         ]
-        for number, ratio in enumerate(RATIOS)
+        for number, name in enumerate(RATIOS)
     }
-    return (
-        [
-            table("Seconds by recording", rest, "seconds", columns, seconds),
-            table("MiB by recording", f"The most that the process held. {rest}", "whole", columns, mib),
-        ],
-        exponents,
-        [
-            table(
-                *(
-                    f"A recording of {longest} minutes",
-                    "Seconds, on paper from the shorter ones, and measured.",
-                    "whole",
-                ),
-                *(["on paper", "measured"], held),
-            ),
-            table(
-                f"A recording of {HOURS_ON_PAPER} hours, on paper",
-                f"From {longest} minutes, by the exponents above: that of MiB is of the two longest.",
-                *("whole", ["seconds", "MiB"], on_paper),
-            ),
-        ],
-    )
+    by_line = "by what a minute more took between the two longest"
+    tables = [
+        table("Seconds by recording", rest, "seconds", columns, seconds),
+        table("MiB by recording", f"The most that the process held. {rest}", "whole", columns, mib),
+    ]
+    further = [
+        (f"A recording of {MINUTES[-1]} minutes", f"Seconds: from the shorter ones, {by_line} of them, and measured.",
+         "whole", ["on paper", "measured"], held),
+        (f"A recording of {HOURS_ON_PAPER} hours, on paper", f"Seconds {by_line}, MiB by the exponent.",
+         "whole", ["seconds", "MiB"], on_paper),
+    ]  # fmt: skip
+    return tables, exponents, [table(*parts) for parts in further]
 
 
-def behind_one_window(minutes: Sequence[float]) -> list[float]:
-    """Take the window off that is measured with the start."""
-    return [length - ONE_WINDOW for length in minutes]
+def exponent_of_steps(values: Sequence[float]) -> float:
+    """Fit values = start + constant * size ** exponent to three sizes, each `MINUTES_STEP` times the one before.
 
-
-def without_start(seconds: Sequence[float]) -> list[float]:
-    """Take the first, which is a start and one window, off the others."""
-    start, *others = seconds
-    return [total - start for total in others]
-
-
-def predicted(minutes: Sequence[int], seconds: Sequence[float], wanted: int, power: float) -> float:
-    """Work out how long a recording takes.
-
-    Args:
-        minutes: recordings that were measured, the longest last.
-        seconds: what one window took, and what they took.
-        wanted: minutes of the recording.
-        power: exponent of what comes behind the start.
-
-    Returns:
-        Seconds, start included.
+    A process starts, which takes as long for every recording. In the differences it falls out: their ratio is that of the
+    sizes to the power of the exponent.
     """
-    longest, longer = behind_one_window((minutes[-1], wanted))
-    return seconds[0] + (seconds[-1] - seconds[0]) * (longer / longest) ** power
+    first, second, third = values
+    return math.log((third - second) / (second - first)) / math.log(MINUTES_STEP)
+
+
+def on_a_line(sizes: Sequence[float], values: Sequence[float], wanted: float) -> float:
+    """Go on from the last size as it went between the last two."""
+    slope = (values[-1] - values[-2]) / (sizes[-1] - sizes[-2])
+    return values[-1] + slope * (wanted - sizes[-1])
 
 
 def point(

@@ -33,27 +33,28 @@ def test_all_tables_are_measured_and_ten_hours_follow_from_them(monkeypatch):
 
 
 def recordings(minutes):
-    """Ten seconds of start, two for each minute, and memory that has grown to its most within ten minutes."""
-    return [
-        dict.fromkeys(growth.RATIOS, (10.0 + 2.0 * (length - 5 / 60), 600.0 + 15 * min(length, 10)))
-        for length in minutes
-    ]
+    """Ten seconds of start, two for each minute, and memory that stays."""
+    return [dict.fromkeys(growth.RATIOS, (10.0 + 2.0 * length, 700.0)) for length in minutes]
 
 
-def test_a_start_is_no_part_of_what_grows(monkeypatch):
+@pytest.mark.parametrize("power", [0.5, 1.0, 1.7])
+def test_a_start_is_no_part_of_what_grows(power):
+    seconds = [10 + 3 * minutes**power for minutes in growth.MINUTES]
+    assert growth.exponent_of_steps(seconds) == pytest.approx(power)
+
+
+def test_longer_recordings_go_on_as_the_longest_did(monkeypatch):
     monkeypatch.setattr(growth, "recordings", recordings)
     _, exponents, (held, on_paper) = growth.measure_recordings()
-    assert exponents["MiB by recording"] == [pytest.approx(0)] * 2
-    for row in held["rows"]:
-        assert row["values"][0] == pytest.approx(row["values"][1])
-    for row in on_paper["rows"]:
-        assert row["values"] == [pytest.approx(10 + 2 * (600 - 5 / 60)), pytest.approx(750)]
+    assert exponents == {"seconds by recording": [pytest.approx(1)] * 2, "MiB by recording": [pytest.approx(0)] * 2}
+    assert [row["values"] for row in held["rows"]] == [pytest.approx([100, 100])] * 2
+    assert [row["values"] for row in on_paper["rows"]] == [pytest.approx([1210, 700])] * 2
 
 
 def test_recordings_are_classified_by_processes(monkeypatch):
     monkeypatch.setattr(growth, "TURNS", 1)
     monkeypatch.setattr(growth, "RATIOS", {"ratio 0.25": 0.25})
-    (found,) = growth.recordings((growth.ONE_WINDOW,))
+    (found,) = growth.recordings((0.1,))
     seconds, mib = found["ratio 0.25"]
     assert seconds > 0
     assert mib > 100
