@@ -2,10 +2,11 @@
 
 import json
 import pickle
+import re
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import (
     ASTForAudioClassification,
     ViTConfig,
@@ -108,6 +109,58 @@ def test_a_configuration_cannot_name_pickled_weights(door, old_ast):
         ValueError, match=r"`transformers_weights` must name a safetensors file, got 'adapter_model\.bin'"
     ):
         DOORS_OF_AST[door](old_ast)
+
+
+def with_index(folder, shard, weights):
+    """Put weights into a file of any name, and an index beside them that names it."""
+    (folder / "pytorch_model.bin").unlink()
+    names = dict.fromkeys(weights, shard)
+    index = {"metadata": {"total_size": 1}, "weight_map": names}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("door", DOORS_OF_AST)
+@pytest.mark.parametrize("shard", ["pytorch_model-00001-of-00001.bin", "../outside.safetensors"])
+def test_an_index_cannot_name_pickles_or_files_elsewhere(shard, door, old_ast):
+    weights = torch.load(old_ast / "pytorch_model.bin", weights_only=True)
+    with_index(old_ast, shard, weights)
+    if shard.endswith(".bin"):
+        torch.save(weights, old_ast / shard)
+    else:
+        save_file(weights, old_ast / shard)
+    assert isinstance(ASTForAudioClassification.from_pretrained(old_ast), torch.nn.Module), "transformers takes it"
+    with pytest.raises(
+        ValueError,
+        match=rf"`model\.safetensors\.index\.json` must name safetensors files beside it, got '{re.escape(shard)}'",
+    ):
+        DOORS_OF_AST[door](old_ast)
+
+
+@pytest.mark.parametrize("name", ["other.safetensors.index.json", "../outside.safetensors", "sub/model.safetensors"])
+def test_a_configuration_cannot_lead_around_the_index(name, old_ast):
+    config = json.loads((old_ast / "config.json").read_text())
+    (old_ast / "config.json").write_text(json.dumps(config | {"transformers_weights": name}))
+    with pytest.raises(
+        ValueError, match=rf"`transformers_weights` must name a safetensors file, got '{re.escape(name)}'"
+    ):
+        FastASTModel.from_pretrained(old_ast)
+
+
+@pytest.mark.parametrize("index", [{}, {"metadata": {}, "weight_map": []}, {"metadata": {}, "weight_map": {"a": 1}}])
+def test_what_is_no_index_is_told(index, old_ast):
+    (old_ast / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"`model\.safetensors\.index\.json` must .*, got "):
+        FastASTModel.from_pretrained(old_ast)
+
+
+def test_weights_in_several_files_are_read(ast_folder, tmp_path):
+    model = FastASTForAudioClassification.from_pretrained(ast_folder)
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert (tmp_path / "model.safetensors.index.json").is_file()
+    again = FastASTForAudioClassification.from_pretrained(tmp_path)
+    assert all(
+        torch.equal(found, wanted) for found, wanted in zip(again.parameters(), model.parameters(), strict=True)
+    )
 
 
 def test_a_vision_transformer_with_pickled_weights_is_refused(tmp_path):

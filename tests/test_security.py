@@ -1,15 +1,17 @@
 """What no file of the project does, read from its syntax; and what the files that travel with the weights touch when they run."""
 
 import ast
+import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
-from fastast_hf import FastASTFeatureExtractor
+from fastast_hf import FastASTConfig, FastASTFeatureExtractor
 from tests.conftest import SIZES, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +33,15 @@ FORBIDDEN_CALLS = {
     "importlib.import_module",
 }
 
+# Where a user asks for code by name: a teacher of any kind, by --trust_remote_code; and the example of how a model of the Hub is
+# used without this package, which demands --revision.
+ASKED_FOR = {
+    "fastast_hf/experiment/start.py": [
+        "transformers.AutoModelForAudioClassification.from_pretrained(trust_remote_code=arguments.trust_remote_code)"
+    ],
+    "examples/load_saved_model.py": ["transformers.pipeline(trust_remote_code=True)"],
+}
+
 # All that the Hub files import of the standard library: arithmetic, types, patterns and words. What reaches a file or the
 # network (os, pathlib, io, socket, urllib, ...) is not among it, and has to be argued for here.
 HUB_STANDARD_LIBRARY = {
@@ -38,10 +49,14 @@ HUB_STANDARD_LIBRARY = {
     "warnings",  # log_mel.py keeps back one of transformers' own
 }
 # Of transformers they import classes to build on and functions on tensors; beside these, what is next to its files.
-HUB_TRANSFORMERS_HUB = {"modeling_fastast.py": {"ModelCard"}}
-# The one place that touches a file: `push_to_hub` has been called, transformers has made a folder of its own for what it is
+HUB_TRANSFORMERS_HUB = {
+    "modeling_fastast.py": {"ModelCard"},
+    "safe_weights.py": {"cached_file", "get_checkpoint_shard_files"},
+}
+# The places that touch a file: `push_to_hub` has been called, transformers has made a folder of its own for what it is
 # about to send, and the card that it drafted there gets its task.
-HUB_TOUCHES_FILES = {("modeling_fastast.py", "_upload_modified_files")}
+# And: whoever opens a checkpoint has transformers read the index of its weights, which is looked at before any of them.
+HUB_TOUCHES_FILES = {("modeling_fastast.py", "_upload_modified_files"), ("safe_weights.py", "check_shards")}
 TOUCHES_FILES = {
     *(
         "open",
@@ -57,7 +72,17 @@ TOUCHES_FILES = {
         "fromfile",
     ),
     *("memmap", "unlink", "mkdir", "rename", "glob", "exists", "is_file", "is_dir", "request", "urlopen", "connect"),
-    *("cached_file", "hf_hub_download", "snapshot_download"),
+    *("cached_file", "get_checkpoint_shard_files", "hf_hub_download", "snapshot_download"),
+    *(
+        "savetxt",
+        "loadtxt",
+        "genfromtxt",
+        "savez",
+        "savez_compressed",
+        "save_file",
+        "load_file",
+        "load_state_dict_from_url",
+    ),
 }
 
 
@@ -74,23 +99,44 @@ def modules_in(tree):
             yield node.module
 
 
+def origins_in(tree):
+    """Give for each name that an import makes what it stands for, in full: `read` for `from torch import load as read`."""
+    origins = {"np": "numpy"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            origins |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            origins |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return origins
+
+
+def full_name(func, origins):
+    """Spell out what is called: `torch.load` for `read`."""
+    first, dot, rest = ast.unparse(func).partition(".")
+    return origins.get(first, first) + dot + rest
+
+
 def dangers_in(tree):
     """Say what in a file could run what a stranger wrote."""
+    origins = origins_in(tree)
     yield from (f"import {module}" for module in modules_in(tree) if module.split(".")[0] in PICKLING)
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        name = ast.unparse(call.func)
+        name = full_name(call.func, origins)
         keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         if name in RUNS_TEXT | FORBIDDEN_CALLS:
             yield name
-        if name == "torch.load" and "weights_only" not in keywords:
-            yield "torch.load without weights_only"
+        if name == "torch.load" and keywords.get("weights_only") != "True":
+            yield "torch.load without weights_only=True"
+        elif name.endswith("load_state_dict_from_url"):
+            yield name
         yield from (
             f"{name}({option}={keywords[option]})"
             for option, harmless in {
                 "allow_pickle": "False",
                 "shell": "False",
-                "weights_only": "True",
+                "trust_remote_code": "False",
                 "use_safetensors": "True",
+                **({} if name == "torch.load" else {"weights_only": "True"}),
             }.items()
             if keywords.get(option, harmless) != harmless
         )
@@ -98,7 +144,7 @@ def dangers_in(tree):
 
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_runs_what_a_stranger_wrote(name):
-    assert list(dangers_in(tree_of(name))) == []
+    assert list(dangers_in(tree_of(name))) == ASKED_FOR.get(name, [])
 
 
 @pytest.mark.parametrize(
@@ -116,6 +162,10 @@ def test_nothing_runs_what_a_stranger_wrote(name):
         "os.system(line)",
         "Model.from_pretrained(name, use_safetensors=None)",
         "Model.from_pretrained(name, weights_only=False)",
+        "AutoModel.from_pretrained(name, trust_remote_code=True)",
+        "from torch import load as read\nread(path, **{'weights_only': False})",
+        "import torch as t\nt.load(path)",
+        "from torch.hub import load_state_dict_from_url\nload_state_dict_from_url(address)",
     ],
 )
 def test_the_reader_of_dangers_sees_what_it_must(code):
@@ -145,19 +195,67 @@ def test_a_hub_file_imports_nothing_that_reaches_files_or_the_network(name):
     assert of_the_hub == HUB_TRANSFORMERS_HUB.get(Path(name).name, set())
 
 
-def functions_that_touch_files(tree):
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
-        names = {func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", None) for func in called}
-        if names & TOUCHES_FILES:
-            yield function.name
+def places_that_touch_files(tree):
+    """Name the functions whose calls touch a file or the network; what stands in none is of the module."""
+    inside = {}
+    for function in ast.walk(tree):  # the innermost comes last
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside |= dict.fromkeys(ast.walk(function), function.name)
+    origins = origins_in(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and TOUCHES_FILES & set(full_name(node.func, origins).split(".")):
+            yield inside.get(node, "<module>")
 
 
-def test_hub_files_call_nothing_that_touches_files_but_to_push():
-    found = {
-        (Path(name).name, function) for name in HUB_FILES for function in functions_that_touch_files(tree_of(name))
-    }
+def unknown_modules_in(tree):
+    """Name what a Hub file uses of torch and numpy that is not among the parts which compute."""
+    origins = origins_in(tree)
+    used = {full_name(node, origins) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {*modules_in(tree), *origins.values()}
+    for name in sorted(used):
+        package, *parts = name.split(".")
+        if package in ("torch", "numpy") and parts and ".".join(parts) not in HUB_COMPUTES[package]:
+            yield from (name for part in parts[:1] if part in MODULES_OF[package] - {*HUB_COMPUTES[package]})
+
+
+MODULES_OF = {
+    package.__name__: {name for name in dir(package) if isinstance(getattr(package, name), ModuleType)}
+    for package in (torch, np)
+}
+HUB_COMPUTES = {"torch": {"nn", "fft", "compiler", "finfo"}, "numpy": {"random"}}
+"""Parts of torch and numpy that reach neither files nor the network."""
+
+
+def test_hub_files_call_nothing_that_touches_files_but_to_push_and_to_open():
+    found = {(Path(name).name, function) for name in HUB_FILES for function in places_that_touch_files(tree_of(name))}
     assert found == HUB_TOUCHES_FILES
+
+
+@pytest.mark.parametrize("name", HUB_FILES)
+def test_hub_files_take_of_torch_and_numpy_what_computes(name):
+    assert list(unknown_modules_in(tree_of(name))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "place"),
+    [
+        ("X = torch.load(path, weights_only=True)", "<module>"),
+        ("class A:\n    x = open(path)", "<module>"),
+        ("async def f():\n    open(path)", "f"),
+        ("def f():\n    np.savetxt(path, np.loadtxt(path))", "f"),
+        ("from torch import load as read\ndef f():\n    read(path)", "f"),
+        ("def f():\n    def g():\n        open(path)", "g"),
+    ],
+)
+def test_the_reader_of_touched_files_sees_what_it_must(code, place):
+    assert set(places_that_touch_files(ast.parse(code))) == {place}
+
+
+@pytest.mark.parametrize(
+    "code", ["from torch.hub import load_state_dict_from_url", "torch.hub.list(name)", "import torch.distributed as d"]
+)
+def test_the_reader_of_modules_sees_what_it_must(code):
+    assert list(unknown_modules_in(ast.parse(code))) != []
 
 
 @contextmanager
@@ -199,3 +297,15 @@ def test_from_waveforms_to_logits_no_file_and_no_connection_is_opened():
         listen()
     with pytest.raises(AssertionError, match="open"), touching_nothing():
         Path(__file__).open().close()
+
+
+@pytest.mark.parametrize("field", ["attn_implementation", "_attn_implementation"])
+@pytest.mark.parametrize("name", ["kernels-community/flash-attn2", "a/b:attention", {"": "a/b"}])
+def test_a_configuration_cannot_name_code_of_the_hub(field, name, fastast_folder, tmp_path):
+    config = json.loads((fastast_folder / "config.json").read_text()) | {field: name}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=rf"`{field}` must name attention of transformers in a config\.json, got "):
+        FastASTConfig.from_pretrained(tmp_path)
+    config[field] = "eager"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert FastASTConfig.from_pretrained(tmp_path).merge_ratio is not None

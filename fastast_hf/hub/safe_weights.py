@@ -5,7 +5,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
-from fastast_hf.model.safe_weights import check_weights_name
+from fastast_hf.model.safe_weights import check_shards, check_weights_name
 
 
 def check_safe_weights(path: str, download: dict[str, Any]) -> None:
@@ -17,7 +17,7 @@ def check_safe_weights(path: str, download: dict[str, Any]) -> None:
 
     Raises:
         OSError: if there is no such checkpoint, or the Hub does not answer.
-        ValueError: if it has no safetensors, or its config.json names another file.
+        ValueError: if it has no safetensors, its config.json names another file, or its index does.
     """
     if _has(path, CONFIG_NAME, download):
         check_weights_name(PreTrainedConfig.get_config_dict(path, **download)[0])
@@ -27,6 +27,7 @@ def check_safe_weights(path: str, download: dict[str, Any]) -> None:
             "are not opened, since a pickle can run code. Convert it once with the model's own class in transformers, "
             "`from_pretrained(old).save_pretrained(new)`, and name the new folder."
         )
+    check_shards(path, **download)
 
 
 def _has(path: str, name: str, download: dict[str, Any]) -> bool:

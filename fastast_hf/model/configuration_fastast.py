@@ -169,9 +169,14 @@ class FastASTConfig(ASTConfig):
     def get_config_dict(
         cls, pretrained_model_name_or_path: Any, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Read a configuration as a dictionary; one of a published AST counts as FastAST's own."""
+        """Read a configuration as a dictionary; one of a published AST counts as FastAST's own.
+
+        Raises:
+            ValueError: if it names pickled weights, or attention whose code would be fetched from the Hub.
+        """
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
         check_weights_name(config_dict)
+        _check_attention_name(config_dict)
         if config_dict.get("model_type") == ASTConfig.model_type:
             config_dict["model_type"] = cls.model_type
         return config_dict, kwargs
@@ -268,6 +273,20 @@ _AUTO_MAP = {
     "AutoModel": "modeling_fastast.FastASTModel",
     "AutoModelForAudioClassification": "modeling_fastast.FastASTForAudioClassification",
 }
+
+
+def _check_attention_name(config_dict: dict[str, Any]) -> None:
+    """Refuse a config.json that names attention as `user/repository`: transformers would fetch native code from there.
+
+    Who asks for such a kernel by an argument is not concerned.
+    """
+    for field in ("attn_implementation", "_attn_implementation", "_attn_implementation_internal"):
+        name = config_dict.get(field)
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                f"`{field}` must name attention of transformers in a config.json, got {name!r}. Remove it there, and give "
+                "`attn_implementation` when you load the model, if you trust the code."
+            )
 
 
 def _as_json(value: Any) -> Any:

@@ -3,8 +3,14 @@
 import re
 from typing import Any
 
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
+from transformers.utils.hub import cached_file, get_checkpoint_shard_files
+
 # What transformers says of a folder or a repository without model.safetensors, whatever else is in it.
 _NO_SAFETENSORS = re.compile(r"file named .*\.safetensors")
+
+# Of what `from_pretrained` takes, what says where a file comes from.
+_DOWNLOAD = ("cache_dir", "local_files_only", "proxies", "revision", "subfolder", "token")
 
 
 class SafeWeightsMixin:
@@ -24,11 +30,14 @@ class SafeWeightsMixin:
 
         Raises:
             OSError: if there is no such checkpoint, or its weights are pickled.
-            ValueError: if `use_safetensors` is False.
+            ValueError: if `use_safetensors` is False, or some of several files of weights are pickled or lie elsewhere.
         """
         if kwargs.get("use_safetensors") is False:
             raise ValueError(f"`use_safetensors` must not be False, got False. {_HOW_TO_CONVERT}")
         kwargs["use_safetensors"] = True  # transformers' default takes pytorch_model.bin where there is nothing else
+        if pretrained_model_name_or_path is not None:
+            download = {name: kwargs[name] for name in _DOWNLOAD if name in kwargs}
+            check_shards(pretrained_model_name_or_path, variant=kwargs.get("variant"), **download)
         try:
             return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)  # type: ignore[misc]
         except OSError as error:
@@ -50,8 +59,44 @@ def check_weights_name(config_dict: dict[str, Any]) -> None:
         ValueError: if it does.
     """
     name = config_dict.get("transformers_weights")
-    if name is not None and not str(name).endswith((".safetensors", ".safetensors.index.json")):
+    if name is not None and not _is_safetensors_beside(name):
         raise ValueError(f"`transformers_weights` must name a safetensors file, got {name!r}. {_HOW_TO_CONVERT}")
+
+
+def check_shards(path: Any, *, variant: str | None = None, **download: Any) -> None:
+    """Refuse an index of several files of weights that names one which is no safetensors file beside it.
+
+    transformers opens each by its ending, and what has another one as a pickle.
+
+    Args:
+        path: a folder, or a name on the Hub.
+        variant: see `PreTrainedModel.from_pretrained`.
+        **download: `cache_dir`, `local_files_only`, `proxies`, `revision`, `subfolder`, `token`.
+
+    Raises:
+        ValueError: if it does, or is no such index.
+    """
+    name = SAFE_WEIGHTS_INDEX_NAME if variant is None else SAFE_WEIGHTS_INDEX_NAME.replace(".json", f".{variant}.json")
+    index = cached_file(path, name, _raise_exceptions_for_missing_entries=False, **download)
+    if index is None:
+        return
+    try:
+        _, found = get_checkpoint_shard_files(path, index, **download)
+        shards = sorted(set(found["weight_map"].values()))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must be an index of weights, got {path} with another one. Copy or download it again."
+        ) from error
+    for shard in shards:
+        if not _is_safetensors_beside(shard):
+            raise ValueError(
+                f"`{name}` must name safetensors files beside it, got {shard!r} in {path}. {_HOW_TO_CONVERT}"
+            )
+
+
+def _is_safetensors_beside(name: object) -> bool:
+    """Tell the plain name of a safetensors file from other endings, and from a path that could lead elsewhere."""
+    return isinstance(name, str) and name.endswith(".safetensors") and not {"/", "\\", ":"} & set(name)
 
 
 _HOW_TO_CONVERT = (
@@ -59,4 +104,4 @@ _HOW_TO_CONVERT = (
     "transformers' own class, `ASTForAudioClassification.from_pretrained(old).save_pretrained(new)`, and open the new folder."
 )
 
-__all__ = ["SafeWeightsMixin", "check_weights_name"]
+__all__ = ["SafeWeightsMixin", "check_shards", "check_weights_name"]
