@@ -9,27 +9,12 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress
 from rich.text import Text
 
+from fastast_hf.hub.markdown import printable
 from fastast_hf.progress import SECONDS_WITHOUT_BAR, without_other_bars
 from fastast_hf.writing import naming
 
 STDOUT = "stdout"
 """What an error calls it, where a file would have its name."""
-
-
-def printable(text: str) -> str:
-    r"""Write what a terminal would obey or not show as an escape, so that a name prints as one line and does nothing.
-
-    Args:
-        text: Such as a file name or a label, from anybody.
-
-    Returns:
-        The text; control and format characters, separators other than a space, and bytes that are no text as escapes.
-
-    Example:
-        >>> printable("caf\u00e9\x1b[2J.wav")
-        'café\\x1b[2J.wav'
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def print_result(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Text that came from outside, made safe to stand in a Markdown page that the world sees."""
+"""Text that came from outside, made safe to stand in a terminal or in a Markdown page that the world sees."""
 
 import html
 import re
@@ -10,7 +10,26 @@ _MACHINE_PATH = re.compile(
         (?: [^\s/\\"'`|,;]+ [/\\]+ )* [^\s/\\"'`|,;]+ [/\\]?            # its parts""",
     re.VERBOSE,
 )
+_AUTOLINK = re.compile(r"((?:https?|ftp|mailto|xmpp)(?=:)|www(?=\.))([:.])", re.IGNORECASE)
+"""Addresses that GitHub and the Hub make links of, wherever they stand."""
+
 _MARKDOWN_PUNCTUATION = re.compile(r"([\\`*_\[\]|~$])")
+
+
+def printable(text: str) -> str:
+    r"""Write what a terminal or a page would obey or not show as an escape, so that a name is one line and does nothing.
+
+    Args:
+        text: Such as a file name or a label, from anybody.
+
+    Returns:
+        The text; control and format characters, separators other than a space, and bytes that are no text as escapes.
+
+    Example:
+        >>> printable("caf\u00e9\x1b[2J.wav")
+        'café\\x1b[2J.wav'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def without_machine_paths(text: str) -> str:
@@ -38,21 +57,22 @@ def escape_markdown(value: object) -> str:
         value: Anything; its `str` is shown.
 
     Returns:
-        Text without line breaks, Markdown and HTML markup.
+        Text without line breaks, control characters, Markdown and HTML markup, and addresses that are no links.
 
     Example:
         >>> escape_markdown("dog_bark | <b>")
         'dog\\_bark \\| &lt;b&gt;'
     """
-    line = " ".join(without_machine_paths(str(value)).split())
-    return html.escape(_MARKDOWN_PUNCTUATION.sub(r"\\\1", line), quote=False)
+    line = printable(" ".join(without_machine_paths(str(value)).split()))
+    text = html.escape(_MARKDOWN_PUNCTUATION.sub(r"\\\1", line), quote=False)
+    return _AUTOLINK.sub(lambda match: f"{match[1]}&#{ord(match[2])};", text)
 
 
 def code_block(text: str, language: str = "") -> str:
     """Fence a text so that nothing inside can end the block, without paths of the machine.
 
     Args:
-        text: The content, shown as it is.
+        text: The content, shown as it is; control characters as escapes.
         language: What the block is highlighted as.
 
     Returns:
@@ -60,7 +80,8 @@ def code_block(text: str, language: str = "") -> str:
     """
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{without_machine_paths(text).strip()}\n{fence}"
+    lines = [printable(line) for line in without_machine_paths(text).strip().expandtabs().split("\n")]
+    return "\n".join([f"{fence}{language}", *lines, fence])
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

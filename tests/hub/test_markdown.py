@@ -52,6 +52,11 @@ def test_other_slashes_stay(text):
         ("a|b\\|c", r"a\|b\\\|c"),
         (0.25, "0.25"),
         (None, "None"),
+        ("\x1b[2J\x00\u202edog", r"\\x1b\[2J\\x00\\u202edog"),
+        ("https://evil.example/a", "https&#58;//evil.example/a"),
+        ("see HTTP://x.y or www.evil.example", "see HTTP&#58;//x.y or www&#46;evil.example"),
+        ("mailto:a@b.c", "mailto&#58;a@b.c"),
+        ("awww. https", "awww&#46; https"),
     ],
 )
 def test_markup_is_shown_and_not_obeyed(value, expected):
@@ -68,3 +73,7 @@ def test_nothing_ends_a_code_block_early():
 def test_a_cell_cannot_break_its_table():
     table = markdown_table(["name", "value"], [["a|b\nc", 1]])
     assert table.splitlines() == ["| name | value |", "|---|---:|", r"| a\|b c | 1 |"]
+
+
+def test_a_terminal_s_commands_are_shown_in_a_block():
+    assert code_block("one\n\ttwo \x1b]0;owned\x07\u202e") == "```\none\n        two \\x1b]0;owned\\x07\\u202e\n```"
