@@ -8,7 +8,7 @@ from datasets import Array2D, ClassLabel, Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
 from fastast_hf.data.audio import load_audio
-from fastast_hf.data.caches import drop_broken_cache
+from fastast_hf.data.caches import drop_broken_cache, with_digests
 from fastast_hf.data.labels import label_names, multi_hot, problem_type
 
 FEATURES_VERSION = 2
@@ -90,7 +90,7 @@ def extract_features(
         num_proc=num_proc,
         desc=desc,
     )
-    return features.with_format("torch")
+    return with_digests(features).with_format("torch")
 
 
 def _check_columns(dataset: Dataset) -> None:

@@ -8,7 +8,7 @@ from datasets import Dataset, Features, Value
 from datasets.fingerprint import Hasher
 
 from fastast_hf.data.audio import load_audio
-from fastast_hf.data.caches import drop_broken_cache
+from fastast_hf.data.caches import drop_broken_cache, with_digests
 from fastast_hf.data.datasets import FILE_NAME
 from fastast_hf.data.features import FEATURES_VERSION
 
@@ -56,6 +56,7 @@ def leave_out_unreadable(
         num_proc=num_proc,
         desc=desc,
     )
+    with_digests(tried)
     errors = tried["error"][:]
     unreadable = {name: error for name, error in zip(tried["name"][:], errors, strict=True) if error is not None}
     if unreadable and None not in errors:

@@ -24,6 +24,71 @@ def test_a_copy_of_the_metadata_that_is_cut_is_made_again(load, tmp_path, caplog
     assert caplog.text == ""
 
 
+def empty_end(data):
+    """What a crash of the machine leaves of what it had not yet written."""
+    return data[: 9 * len(data) // 10] + bytes(len(data) - 9 * len(data) // 10)
+
+
+def flip(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 0x40]) + data[middle + 1 :]
+
+
+def alter(path, damage):
+    """Put other bytes in the place of a file; this process still looks at the old one."""
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(damage(data))
+
+
+@pytest.mark.parametrize("damage", [empty_end, flip])
+def test_a_copy_of_the_metadata_with_other_bytes_is_made_again(load, tmp_path, caplog, damage):
+    expected = load(eval_fold=2)["train"]["file_name"][:]
+    (copy,) = (tmp_path / "cache").rglob("csv-train.arrow")
+    alter(copy, damage)
+    assert load(eval_fold=2)["train"]["file_name"][:] == expected
+    assert "metadata.csv in the cache could not be read, and was made again" in caplog.text
+    caplog.clear()
+    assert load(eval_fold=2)["train"]["file_name"][:] == expected
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("num_proc", [None, 2])
+@pytest.mark.parametrize("damage", [empty_end, flip])
+def test_features_with_other_bytes_are_computed_again(load, feature_extractor, caplog, damage, num_proc):
+    features = extract_features(load(eval_fold=2)["train"], feature_extractor, batch_size=2, num_proc=num_proc)
+    expected = features["input_values"][:].clone()
+    for file in features.cache_files:
+        alter(Path(file["filename"]), damage)
+    for is_told in (True, False):
+        caplog.clear()
+        part = load(eval_fold=2)["train"]
+        found = extract_features(part, feature_extractor, batch_size=2, num_proc=num_proc)["input_values"][:]
+        assert found.equal(expected)
+        assert ("in the cache cannot be read, and is computed again" in caplog.text) == is_told
+
+
+def test_what_else_lies_in_the_cache_is_left_alone(load, feature_extractor):
+    part = load(eval_fold=2)["train"]
+    features = extract_features(part, feature_extractor)
+    path = Path(features.cache_files[0]["filename"])
+    other = path.with_name(f"{path.stem}-copy.arrow")
+    other.write_bytes(b"")
+    drop_broken_cache(part, features._fingerprint)
+    assert other.exists()
+    assert path.exists()
+
+
+def test_a_cache_of_somebody_else_is_read(load, feature_extractor, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("fastast_hf.data.caches.Path.write_text", refuse)  # the superuser may write anywhere
+    features = extract_features(load(eval_fold=2)["train"], feature_extractor)
+    assert len(features) == 3
+    assert not list(Path(features.cache_files[0]["filename"]).parent.glob("*.sha256*"))
+
+
 def test_metadata_that_cannot_be_read_is_the_source_s_fault(tmp_path, caplog):
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(Exception, match="generating the dataset"):

@@ -4,13 +4,13 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from tests.faults.archives import Archives
-from tests.faults.damage import truncate
+from tests.faults.damage import empty_end, flip, truncate
 from tests.faults.outcomes import Outcome
 from tests.faults.processes import ROOT
 from tests.faults.runs import GONE_ON_FROM, Runs, is_same
@@ -38,6 +38,8 @@ def halve_files(runs: Runs, archives: Archives) -> Iterator[Outcome]:
     """Cut one file at a time and start the same command again."""
     for index, name in enumerate(IN_THE_CACHE):
         yield halve_cache(runs, f"cut-cache-{index}", name)
+    for index, damage in enumerate((empty_end, flip)):
+        yield halve_cache(runs, f"altered-cache-{index}", "the features in the cache", damage)
     for index, name in enumerate(GONE_ON_WITH):
         yield halve_record(runs, f"cut-{index}", name)
     yield halve_settings(runs)
@@ -47,16 +49,19 @@ def halve_files(runs: Runs, archives: Archives) -> Iterator[Outcome]:
     yield from damage_stored_logits(runs)
 
 
-def halve_cache(runs: Runs, run: str, name: str) -> Outcome:
-    """Cut files of the cache while the run is in the middle."""
+def halve_cache(
+    runs: Runs, run: str, name: str, damage: Callable[[Path, random.Random], object] = truncate
+) -> Outcome:
+    """Damage files of the cache while the run is in the middle."""
     pattern, words = IN_THE_CACHE[name]
     runs.in_the_middle(run)
     cache = runs.copied_cache(f"cache-of-{run}")
     paths = list(cache.rglob(pattern))
     assert paths
     for path in paths:
-        truncate(path, runs.rng)
-    return _go_on(runs, run, name, words, cache=cache)
+        damage(path, runs.rng)
+    how = "" if damage is truncate else f", {(damage.__doc__ or '').partition('.')[0].lower()}"
+    return _go_on(runs, run, f"{name}{how}", words, cache=cache)
 
 
 def halve_record(runs: Runs, run: str, name: str) -> Outcome:
