@@ -49,11 +49,17 @@ def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | 
         OSError: The path is a folder, or the file cannot be read.
         TypeError: `source` is none of the kinds above.
         ValueError: The file cannot be decoded, was cut short, is shorter than one analysis window, has a rate below 40 Hz,
-            holds samples that are NaN, infinite or too loud, or is a device.
+            holds samples that are NaN, infinite or too loud, is longer than there is memory for, or is a device or a named
+            pipe.
     """
-    data, path = _read(source)
-    name = name or path
-    waveform, file_rate = _decode(data, name)
+    path = _path_of(source)
+    if path is not None and _is_file_with_bytes(path):
+        name = name or repr(str(path))
+        waveform, file_rate = _decode_file(path, name)
+    else:
+        data, called = _read(source)
+        name = name or called
+        waveform, file_rate = _decode(data, name)
     _check_samples(waveform, name)
     waveform = resample(waveform, file_rate, sampling_rate)
     _check_length(len(waveform), sampling_rate, name)
@@ -71,7 +77,7 @@ def stream_audio(
     and other files of chunks) or at its end (MP3).
 
     Args:
-        path: Sound file. A pipe, which has no length, is read whole, as one block.
+        path: Sound file. A pipe of a shell, which has no length, is read whole, as one block.
         sampling_rate: Rate of the result in Hz.
         block_seconds: Sound that is read at a time, in seconds.
 
@@ -84,7 +90,7 @@ def stream_audio(
         ValueError: See there.
     """
     path = Path(path)
-    if not path.is_file() or path.stat().st_size == 0:  # a pipe, or nothing to read, for which there are words already
+    if not _is_file_with_bytes(path):  # a pipe, or nothing to read, for which there are words already
         yield load_audio(path, sampling_rate=sampling_rate)
         return
     name = repr(str(path))
@@ -132,6 +138,20 @@ def resample(waveform: np.ndarray, source_rate: int, target_rate: int) -> np.nda
     return soxr.resample(waveform, source_rate, target_rate, quality="HQ")
 
 
+def _path_of(source: AudioSource) -> Path | None:
+    """Give the path that a sound is to be read from, if it is none that is in memory already."""
+    if isinstance(source, Mapping):
+        source = source.get("path") if source.get("bytes") is None else None  # type: ignore[assignment]
+    return Path(source) if isinstance(source, str | os.PathLike) else None
+
+
+def _is_file_with_bytes(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except (OSError, ValueError):  # a name that the system refuses, of which the reading tells
+        return False
+
+
 def _read(source: AudioSource) -> tuple[bytes, str]:
     """Return the bytes of a sound file, and the name by which errors call it."""
     if isinstance(source, Mapping):
@@ -171,12 +191,33 @@ def _read_path(path: Path) -> tuple[bytes, str]:
         raise ValueError(
             f"`source` must be a sound file, got the device {name}, which may never end. Record it into a file first."
         )
+    if path.resolve().is_fifo():  # a shell's own, such as <(ffmpeg ...), leads to no place in the file system
+        raise ValueError(
+            f"`source` must be a sound file, got the named pipe {name}, which waits until somebody writes. Record it into a file "
+            "first."
+        )
     try:
         return path.read_bytes(), name
     except FileNotFoundError as error:
         raise FileNotFoundError(f"`source` must be an existing sound file, got {name}. Check the path.") from error
     except OSError as error:
         raise not_read(error, name) from error
+
+
+def _decode_file(path: Path, name: str) -> tuple[np.ndarray, int]:
+    """Decode a file as `_decode` does its bytes, without holding these."""
+    with open_sound_file(path, name) as file:
+        _check_whole(path, name, frames_told=file.frames, frames_read=file.frames)
+        try:
+            blocks = list(read_blocks(file, name, seconds=_BLOCK_SECONDS))
+            waveform = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+        except MemoryError as error:
+            raise ValueError(
+                f"`source` must be a sound that fits into memory, got {name} with {file.frames / file.samplerate:,.0f} s. "
+                "Read it piece by piece, by `stream_audio` or in windows."
+            ) from error
+        _check_whole(path, name, frames_told=file.frames, frames_read=len(waveform))
+        return waveform, file.samplerate
 
 
 def _decode(data: bytes, name: str) -> tuple[np.ndarray, int]:
@@ -201,8 +242,11 @@ def _resampler(source_rate: int, target_rate: int) -> soxr.ResampleStream | None
 
 def _check_whole(path: Path, name: str, *, frames_told: int, frames_read: int) -> None:
     """Refuse a file that was cut short, looking only at the bytes that tell."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        cut = describe_cut(cast(bytes, data), frames_told=frames_told, frames_read=frames_read)
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            cut = describe_cut(cast(bytes, data), frames_told=frames_told, frames_read=frames_read)
+    except OSError as error:
+        raise not_read(error, name) from error
     if cut is not None:
         raise _cut_short(cut, name)
 

@@ -135,10 +135,10 @@ def test_a_device_that_never_ends(tmp_path):
 
 
 def test_file_that_cannot_be_read(wav, monkeypatch):
-    def refuse(path):
+    def refuse(path, *_):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     message = (
         r"`source` must be a file that can be read, got '.*tone.wav' \(Permission denied\). Check its permissions"
     )
@@ -384,14 +384,53 @@ def test_a_stream_of_a_file_that_cannot_be_read(wav, monkeypatch):
         next(stream_audio(wav))
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_stream_of_a_pipe(wav, tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[wav.read_bytes()])
-    writer.start()
-    [waveform] = stream_audio(tmp_path / "pipe")
-    writer.join()
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="the system has no names for what a process has open")
+def test_a_stream_of_a_shell_s_pipe(wav):
+    """As `<(ffmpeg ...)` gives one."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        writer = threading.Thread(target=lambda: (pipe.write(wav.read_bytes()), pipe.close()), daemon=True)
+        writer.start()
+        [waveform] = stream_audio(f"/dev/fd/{reading}")
+        writer.join()
+    os.close(reading)
     np.testing.assert_array_equal(waveform, load_audio(wav))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("read", [load_audio, lambda path: next(stream_audio(path))], ids=["load", "stream"])
+def test_a_named_pipe_is_not_waited_for(read, tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("pipe.wav")
+    for name in ("pipe.wav", "link.wav"):
+        with pytest.raises(
+            ValueError, match=rf"`source` must be a sound file, got the named pipe .*{name}', which waits"
+        ):
+            read(tmp_path / name)
+
+
+def test_a_file_s_bytes_are_not_held(tmp_path):
+    """Of a long file of sixty-four bits, a sample takes eight bytes, and its float four."""
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros(2_000_000), 16_000, subtype="DOUBLE")
+    tracemalloc.start()
+    try:
+        waveform = load_audio(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * waveform.nbytes  # the blocks, and what they are put together to
+
+
+def test_a_sound_beyond_all_memory_is_told(wav, monkeypatch):
+    def refuse(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("fastast_hf.data.audio.np.concatenate", refuse)
+    with pytest.raises(
+        ValueError, match=r"`source` must be a sound that fits into memory, got .* s\. Read it piece by piece"
+    ):
+        load_audio(wav)
 
 
 def test_a_stream_at_a_sampling_rate_of_zero(wav):
