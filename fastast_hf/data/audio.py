@@ -191,7 +191,9 @@ def _read_path(path: Path) -> tuple[bytes, str]:
         raise ValueError(
             f"`source` must be a sound file, got the device {name}, which may never end. Record it into a file first."
         )
-    if path.resolve().is_fifo():  # a shell's own, such as <(ffmpeg ...), leads to no place in the file system
+    if Path(
+        os.path.realpath(path)
+    ).is_fifo():  # a shell's own, such as <(ffmpeg ...), leads to no place in the file system
         raise ValueError(
             f"`source` must be a sound file, got the named pipe {name}, which waits until somebody writes. Record it into a file "
             "first."

@@ -48,10 +48,14 @@ def write_corpus(folder: Path) -> list[OddFile]:
         path = folder / odd.theme / odd.name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(odd.data, str):
+            if odd.data is None:
+                os.mkfifo(path)
+            elif isinstance(odd.data, str):
                 path.symlink_to(odd.data)
             else:
                 path.write_bytes(odd.data)
+                if odd.size:
+                    os.truncate(path, odd.size)
         except OSError:
             continue
         written.append(OddFile(odd.theme, os.fspath(path), odd.expected))

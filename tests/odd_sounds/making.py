@@ -22,14 +22,16 @@ class OddSound:
     Attributes:
         theme: Its folder.
         name: Its path in that folder.
-        data: Its bytes; a str is where a symbolic link points to.
+        data: Its bytes; a str is where a symbolic link points to; None is a pipe into which nobody writes.
         expected: What must become of it.
+        size: Zeros behind the bytes make it so long; they take no place on a disk. 0 for none.
     """
 
     theme: str
     name: str
-    data: bytes | str
+    data: bytes | str | None
     expected: Expected
+    size: int = 0
 
 
 def sound(num_samples: int = RATE // 5, num_channels: int = 1, *, seed: int = SEED) -> np.ndarray:

@@ -78,3 +78,8 @@ def odd_names() -> Iterator[OddSound]:
     yield OddSound("names", "link-to-nothing.wav", NOT_FOUND, "refused")
     yield OddSound("names", "link-to-zeros-without-end.wav", "/dev/zero", "refused")
     yield OddSound("names", "link-to-itself.wav", "link-to-itself.wav", "refused")
+    yield OddSound("names", "named-pipe.wav", None, "refused")
+    yield OddSound("names", "link-to-a-pipe.wav", "named-pipe.wav", "refused")
+    yield OddSound("names", "sound-before-zeros.wav", data, "answer", size=2**29)
+    yield OddSound("names", "8-gib-of-zeros.wav", b"", "refused", size=8 * 2**30)
+    yield OddSound("names", "8-gib-of-zeros.mp3", b"", "refused", size=8 * 2**30)
