@@ -112,8 +112,8 @@ def test_a_configuration_cannot_name_pickled_weights(door, old_ast):
 
 
 def with_index(folder, shard, weights):
-    """Put weights into a file of any name, and an index beside them that names it."""
-    (folder / "pytorch_model.bin").unlink()
+    """Put an index into a folder that names a file of any name, in place of its weights."""
+    (folder / "pytorch_model.bin").unlink(missing_ok=True)
     names = dict.fromkeys(weights, shard)
     index = {"metadata": {"total_size": 1}, "weight_map": names}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
@@ -161,6 +161,14 @@ def test_weights_in_several_files_are_read(ast_folder, tmp_path):
     assert all(
         torch.equal(found, wanted) for found, wanted in zip(again.parameters(), model.parameters(), strict=True)
     )
+
+
+def test_what_transformers_is_about_to_read_is_looked_at_whatever_led_there(ast_folder):
+    model = FastASTForAudioClassification.from_pretrained(ast_folder)
+    with pytest.raises(
+        ValueError, match=r"`pretrained_model_name_or_path` must lead to safetensors alone, got .*x\.bin"
+    ):
+        model._load_pretrained_model(model, None, ["a.safetensors", "x.bin"], None)
 
 
 def test_a_vision_transformer_with_pickled_weights_is_refused(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fastast_hf import FastASTConfig, FastASTFeatureExtractor
+from fastast_hf.model.configuration_fastast import check_attention_name
 from tests.conftest import SIZES, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,10 +49,11 @@ HUB_STANDARD_LIBRARY = {
     *("collections.abc", "dataclasses", "functools", "math", "numbers", "re", "typing"),
     "warnings",  # log_mel.py keeps back one of transformers' own
 }
+TRANSFORMERS_TOUCHES_FILES = {"transformers.utils.hub", "transformers.integrations.peft"}
 # Of transformers they import classes to build on and functions on tensors; beside these, what is next to its files.
 HUB_TRANSFORMERS_HUB = {
     "modeling_fastast.py": {"ModelCard"},
-    "safe_weights.py": {"cached_file", "get_checkpoint_shard_files"},
+    "safe_weights.py": {"cached_file", "get_checkpoint_shard_files", "maybe_load_adapters"},
 }
 # The places that touch a file: `push_to_hub` has been called, transformers has made a folder of its own for what it is
 # about to send, and the card that it drafted there gets its task.
@@ -72,7 +74,7 @@ TOUCHES_FILES = {
         "fromfile",
     ),
     *("memmap", "unlink", "mkdir", "rename", "glob", "exists", "is_file", "is_dir", "request", "urlopen", "connect"),
-    *("cached_file", "get_checkpoint_shard_files", "hf_hub_download", "snapshot_download"),
+    *("cached_file", "get_checkpoint_shard_files", "maybe_load_adapters", "hf_hub_download", "snapshot_download"),
     *(
         "savetxt",
         "loadtxt",
@@ -82,6 +84,10 @@ TOUCHES_FILES = {
         "save_file",
         "load_file",
         "load_state_dict_from_url",
+        "from_file",
+        "fromregex",
+        "open_memmap",
+        "load_library",
     ),
 }
 
@@ -116,21 +122,34 @@ def full_name(func, origins):
     return origins.get(first, first) + dot + rest
 
 
+def options_of(call):
+    """Give the keywords of a call, those of a dictionary written out behind `**` among them; another `**` is under None."""
+    options = {}
+    for keyword in call.keywords:
+        if keyword.arg is None and isinstance(keyword.value, ast.Dict):
+            pairs = zip(keyword.value.keys, keyword.value.values, strict=True)
+            options |= {getattr(key, "value", None): ast.unparse(value) for key, value in pairs}
+        else:
+            options[keyword.arg] = ast.unparse(keyword.value)
+    return options
+
+
 def dangers_in(tree):
     """Say what in a file could run what a stranger wrote."""
     origins = origins_in(tree)
     yield from (f"import {module}" for module in modules_in(tree) if module.split(".")[0] in PICKLING)
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        name = full_name(call.func, origins)
-        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for call in calls:
+        name, options = full_name(call.func, origins), options_of(call)
         if name in RUNS_TEXT | FORBIDDEN_CALLS:
             yield name
-        if name == "torch.load" and keywords.get("weights_only") != "True":
-            yield "torch.load without weights_only=True"
+        if name == "torch.load":
+            if options.get("weights_only") != "True" or any(keyword.arg is None for keyword in call.keywords):
+                yield "torch.load without weights_only=True"
         elif name.endswith("load_state_dict_from_url"):
             yield name
         yield from (
-            f"{name}({option}={keywords[option]})"
+            f"{name}({option}={options[option]})"
             for option, harmless in {
                 "allow_pickle": "False",
                 "shell": "False",
@@ -138,8 +157,13 @@ def dangers_in(tree):
                 "use_safetensors": "True",
                 **({} if name == "torch.load" else {"weights_only": "True"}),
             }.items()
-            if keywords.get(option, harmless) != harmless
+            if options.get(option, harmless) != harmless
         )
+    called = {call.func for call in calls}
+    for node in ast.walk(tree):
+        named = isinstance(node, ast.Attribute | ast.Name) and node not in called
+        if named and (name := full_name(node, origins)) in {"torch.load"} | FORBIDDEN_CALLS:
+            yield f"{name} under another name"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -165,6 +189,11 @@ def test_nothing_runs_what_a_stranger_wrote(name):
         "AutoModel.from_pretrained(name, trust_remote_code=True)",
         "from torch import load as read\nread(path, **{'weights_only': False})",
         "import torch as t\nt.load(path)",
+        "torch.load(path, **{'weights_only': True})",
+        "torch.load(path, weights_only=True, **more)",
+        "read = torch.load",
+        "from torch import load\nlist(map(load, paths))",
+        "Model.from_pretrained(name, **{'trust_remote_code': True})",
         "from torch.hub import load_state_dict_from_url\nload_state_dict_from_url(address)",
     ],
 )
@@ -189,21 +218,30 @@ def test_a_hub_file_imports_nothing_that_reaches_files_or_the_network(name):
     of_the_hub = {
         alias.name
         for node in ast.walk(tree_of(name))
-        if isinstance(node, ast.ImportFrom) and node.module == "transformers.utils.hub"
+        if isinstance(node, ast.ImportFrom) and node.module in TRANSFORMERS_TOUCHES_FILES
         for alias in node.names
     }
     assert of_the_hub == HUB_TRANSFORMERS_HUB.get(Path(name).name, set())
 
 
 def places_that_touch_files(tree):
-    """Name the functions whose calls touch a file or the network; what stands in none is of the module."""
+    """Name the functions that touch a file or the network, or hold what of torch and numpy does; else it is the module."""
     inside = {}
     for function in ast.walk(tree):  # the innermost comes last
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             inside |= dict.fromkeys(ast.walk(function), function.name)
     origins = origins_in(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and TOUCHES_FILES & set(full_name(node.func, origins).split(".")):
+        called = isinstance(node, ast.Call)
+        if not called and not isinstance(node, ast.Attribute | ast.Name):
+            continue
+        package, *parts = full_name(node.func if called else node, origins).split(".")
+        touches = (
+            TOUCHES_FILES & {package, *parts} if called else package in ("torch", "numpy") and TOUCHES_FILES & {*parts}
+        )
+        if called and package == "getattr" and full_name(node.args[0], origins) in ("torch", "numpy"):
+            touches = True  # of a name that nobody can read here
+        if touches:
             yield inside.get(node, "<module>")
 
 
@@ -245,6 +283,10 @@ def test_hub_files_take_of_torch_and_numpy_what_computes(name):
         ("def f():\n    np.savetxt(path, np.loadtxt(path))", "f"),
         ("from torch import load as read\ndef f():\n    read(path)", "f"),
         ("def f():\n    def g():\n        open(path)", "g"),
+        ("read = torch.load", "<module>"),
+        ("def f():\n    return map(np.fromfile, paths)", "f"),
+        ("def f(name):\n    getattr(torch, name)(path)", "f"),
+        ("def f():\n    torch.from_file(path)", "f"),
     ],
 )
 def test_the_reader_of_touched_files_sees_what_it_must(code, place):
@@ -299,13 +341,46 @@ def test_from_waveforms_to_logits_no_file_and_no_connection_is_opened():
         Path(__file__).open().close()
 
 
-@pytest.mark.parametrize("field", ["attn_implementation", "_attn_implementation"])
-@pytest.mark.parametrize("name", ["kernels-community/flash-attn2", "a/b:attention", {"": "a/b"}])
-def test_a_configuration_cannot_name_code_of_the_hub(field, name, fastast_folder, tmp_path):
-    config = json.loads((fastast_folder / "config.json").read_text()) | {field: name}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=rf"`{field}` must name attention of transformers in a config\.json, got "):
-        FastASTConfig.from_pretrained(tmp_path)
-    config[field] = "eager"
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    assert FastASTConfig.from_pretrained(tmp_path).merge_ratio is not None
+@pytest.fixture
+def configuration(fastast_folder, tmp_path):
+    """Write a config.json with a field of a stranger."""
+
+    def write(**fields):
+        config = json.loads((fastast_folder / "config.json").read_text()) | fields
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("field", ["attn_implementation", "_attn_implementation", "_attn_implementation_internal"])
+@pytest.mark.parametrize(
+    "name", ["kernels-community/flash-attn2", "a/b:attention", {"": "a/b"}, "flash_attention_3", 1]
+)
+def test_a_configuration_cannot_name_attention_of_others(field, name, configuration):
+    message = rf"`{field}` must be one of eager, sdpa, flash_attention_2, flex_attention in a config\.json, got "
+    with pytest.raises(ValueError, match=message):
+        FastASTConfig.from_pretrained(configuration(**{field: name}))
+    with pytest.raises(ValueError, match=message):
+        check_attention_name({field: name})
+
+
+@pytest.mark.parametrize("name", ["eager", "sdpa", "flash_attention_2", "flex_attention", None])
+def test_a_configuration_may_name_attention_of_transformers(name, configuration):
+    folder = configuration(attn_implementation=name)
+    assert FastASTConfig.from_pretrained(folder)._attn_implementation == name
+    # What a caller gives is the caller's own.
+    config = FastASTConfig.from_pretrained(folder, attn_implementation="a/b")
+    assert config._attn_implementation == "a/b"
+
+
+def test_a_configuration_cannot_ask_for_quantized_weights(configuration):
+    folder = configuration(quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True})
+    with pytest.raises(
+        ValueError, match=r"`quantization_config` must not be in a config\.json, got .*bitsandbytes.* Remove"
+    ):
+        FastASTConfig.from_pretrained(folder)
+    own = FastASTConfig.from_pretrained(
+        configuration(quantization_config=None), quantization_config={"quant_method": "x"}
+    )
+    assert own.quantization_config == {"quant_method": "x"}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from comparison import MAX_MEGABYTES, MAX_MINUTES, REPEATS, Comparison, Side
 
-from fastast_hf.hub.markdown import escape_markdown, markdown_table
+from fastast_hf.hub.markdown import escape_markdown, markdown_table, printable
 from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 
 TITLE = "FastAST: one sound, the same weights, fewer tokens"
@@ -100,7 +100,7 @@ def figures(name: str, side: Side) -> str:
 
 
 def scores(side: Side) -> dict[str, float]:
-    """Give the labels as `gr.Label` takes them, which shows them as text.
+    """Give the labels as `gr.Label` takes them, which shows them as text, control characters as escapes.
 
     Args:
         side: What one model made of the sound.
@@ -108,7 +108,7 @@ def scores(side: Side) -> dict[str, float]:
     Returns:
         Scores from 0 to 1 by label.
     """
-    return {label.label: label.score for label in side.trace.labels}
+    return {printable(label.label): label.score for label in side.trace.labels}
 
 
 def token_table(comparison: Comparison) -> str:

@@ -18,6 +18,7 @@ from datasets.fingerprint import Hasher
 
 from fastast_hf.data.caches import UNREADABLE, cast_or_recast, load_or_reload
 from fastast_hf.data.labels import encode_labels
+from fastast_hf.data.paths import check_brought, check_inside
 
 METADATA_READERS = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "parquet"}
 """Metadata files of an audiofolder, and the `datasets` builder that reads each."""
@@ -55,9 +56,10 @@ def load_audio_dataset(
     """Load labelled clips as a train and an eval part.
 
     The clips come from `data_dir`, a folder with metadata.csv (.jsonl, .parquet) whose `file_name` column holds paths
-    relative to it, or from `dataset_name`, a data set on the Hub. Labels come from the label column, never from folder
-    names. The parts are the rows of `eval_fold` against all others, or the values of `split_column`, or else the
-    splits of the data set itself. For the labels see `fastast_hf.data.labels`.
+    relative to it, or from `dataset_name`, a data set on the Hub or on disk. Other files are opened only where a link in
+    the folder leads to them, or a table on disk names them. Labels come from the label column, never from folder names.
+    The parts are the rows of `eval_fold` against all others, or the values of `split_column`, or else the splits of the
+    data set itself. For the labels see `fastast_hf.data.labels`.
 
     Args:
         data_dir: Folder of sound files with a metadata file. It is only read.
@@ -82,8 +84,8 @@ def load_audio_dataset(
 
     Raises:
         FileNotFoundError: The folder, its metadata file or a clip does not exist.
-        ValueError: A column, fold, part or label is missing, a part is empty, a `file_name` leaves the folder, or arguments
-            contradict each other.
+        ValueError: A column, fold, part or label is missing, a part is empty, a `file_name` leaves the folder, a data set
+            of the Hub names files of this machine, or arguments contradict each other.
     """
     _check_arguments(data_dir, dataset_name, eval_fold, split_column)
     if data_dir is not None:
@@ -99,6 +101,11 @@ def load_audio_dataset(
         parts = _choose_parts(parts, train_split_name, eval_split_name)
 
     parts = _keep_columns(parts, audio_column_name, label_column_name, part_column)
+    if (
+        dataset_name is not None and not Path(dataset_name).exists()
+    ):  # what exists, `datasets` does not ask the Hub for
+        for part in parts.values():
+            check_brought(part, dataset_name, cache_dir=cache_dir)
     # Labels come before the selection of rows: a column added after it copies the sounds that a Hub data set embeds.
     parts = encode_labels(parts, label_delimiter)
     if eval_fold is not None:
@@ -176,7 +183,7 @@ def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
         raise ValueError(
             f"`file_name` must be set for every clip, got none in row {names.index(None)} of {str(metadata)!r}. Fill it in."
         )
-    _check_inside(names, str(metadata))
+    check_inside(names, str(metadata))
     paths = [folder.absolute() / str(name) for name in names]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
@@ -187,17 +194,6 @@ def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
     stats = {str(path): path.stat() for path in [metadata.absolute(), *paths]}
     versions = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()]
     return dataset.add_column(_PATH, [str(path) for path in paths], new_fingerprint=Hasher.hash(versions))
-
-
-def _check_inside(names: list[Any], metadata: str) -> None:
-    """Refuse paths out of the folder: its metadata file may come from anybody. Links are followed, as the Hub's cache has them."""
-    for row, name in enumerate(map(str, names)):
-        path = Path(name)
-        if path.anchor or ".." in path.parts:
-            raise ValueError(
-                f"`file_name` must stay in the data folder, got {name!r} in row {row} of {metadata!r}. Write the path from that "
-                "folder on, without `..`; put the sound into it, or a link to the sound."
-            )
 
 
 def _find_metadata(folder: Path) -> Path:

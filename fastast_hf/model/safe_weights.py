@@ -1,8 +1,10 @@
 """Weights are read from safetensors alone: what is pickled can run code of whoever wrote it."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from transformers.integrations.peft import maybe_load_adapters
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
@@ -48,6 +50,21 @@ class SafeWeightsMixin:
                 f"{_HOW_TO_CONVERT}"
             ) from error
 
+    @classmethod
+    def _load_pretrained_model(
+        cls, model: Any, state_dict: Any, checkpoint_files: Sequence[str] | None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Refuse what is no safetensors file where transformers is about to read it, whatever led there.
+
+        An adapter comes here, too: of one on the Hub without safetensors, transformers takes adapter_model.bin.
+        """
+        pickled = [file for file in checkpoint_files or () if not file.endswith(".safetensors")]
+        if state_dict is None and pickled:
+            raise ValueError(
+                f"`pretrained_model_name_or_path` must lead to safetensors alone, got {pickled[0]}. {_HOW_TO_CONVERT}"
+            )
+        return super()._load_pretrained_model(model, state_dict, checkpoint_files, *args, **kwargs)  # type: ignore[misc]
+
 
 def check_weights_name(config_dict: dict[str, Any]) -> None:
     """Refuse a config.json that names a file of pickled weights, which transformers would prefer to safetensors.
@@ -69,7 +86,7 @@ def check_shards(path: Any, *, variant: str | None = None, **download: Any) -> N
     transformers opens each by its ending, and what has another one as a pickle.
 
     Args:
-        path: a folder, or a name on the Hub.
+        path: a folder, or a name on the Hub; of an adapter, the model that it names is looked at.
         variant: see `PreTrainedModel.from_pretrained`.
         **download: `cache_dir`, `local_files_only`, `proxies`, `revision`, `subfolder`, `token`.
 
@@ -77,6 +94,8 @@ def check_shards(path: Any, *, variant: str | None = None, **download: Any) -> N
         ValueError: if it does, or is no such index.
     """
     name = SAFE_WEIGHTS_INDEX_NAME if variant is None else SAFE_WEIGHTS_INDEX_NAME.replace(".json", f".{variant}.json")
+    # transformers' own way to what it will open
+    path = maybe_load_adapters(path, download)[1]  # type: ignore[arg-type]
     index = cached_file(path, name, _raise_exceptions_for_missing_entries=False, **download)
     if index is None:
         return

@@ -1,10 +1,18 @@
 """Weights are read from safetensors alone: what is pickled can run code of whoever wrote it."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
+
+from transformers.integrations.peft import maybe_load_adapters
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
+from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
 # What transformers says of a folder or a repository without model.safetensors, whatever else is in it.
 _NO_SAFETENSORS = re.compile(r"file named .*\.safetensors")
+
+# Of what `from_pretrained` takes, what says where a file comes from.
+_DOWNLOAD = ("cache_dir", "local_files_only", "proxies", "revision", "subfolder", "token")
 
 
 class SafeWeightsMixin:
@@ -24,11 +32,14 @@ class SafeWeightsMixin:
 
         Raises:
             OSError: if there is no such checkpoint, or its weights are pickled.
-            ValueError: if `use_safetensors` is False.
+            ValueError: if `use_safetensors` is False, or some of several files of weights are pickled or lie elsewhere.
         """
         if kwargs.get("use_safetensors") is False:
             raise ValueError(f"`use_safetensors` must not be False, got False. {_HOW_TO_CONVERT}")
         kwargs["use_safetensors"] = True  # transformers' default takes pytorch_model.bin where there is nothing else
+        if pretrained_model_name_or_path is not None:
+            download = {name: kwargs[name] for name in _DOWNLOAD if name in kwargs}
+            check_shards(pretrained_model_name_or_path, variant=kwargs.get("variant"), **download)
         try:
             return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)  # type: ignore[misc]
         except OSError as error:
@@ -38,6 +49,21 @@ class SafeWeightsMixin:
                 f"`pretrained_model_name_or_path` must hold model.safetensors, got {pretrained_model_name_or_path} without. "
                 f"{_HOW_TO_CONVERT}"
             ) from error
+
+    @classmethod
+    def _load_pretrained_model(
+        cls, model: Any, state_dict: Any, checkpoint_files: Sequence[str] | None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Refuse what is no safetensors file where transformers is about to read it, whatever led there.
+
+        An adapter comes here, too: of one on the Hub without safetensors, transformers takes adapter_model.bin.
+        """
+        pickled = [file for file in checkpoint_files or () if not file.endswith(".safetensors")]
+        if state_dict is None and pickled:
+            raise ValueError(
+                f"`pretrained_model_name_or_path` must lead to safetensors alone, got {pickled[0]}. {_HOW_TO_CONVERT}"
+            )
+        return super()._load_pretrained_model(model, state_dict, checkpoint_files, *args, **kwargs)  # type: ignore[misc]
 
 
 def check_weights_name(config_dict: dict[str, Any]) -> None:
@@ -50,8 +76,45 @@ def check_weights_name(config_dict: dict[str, Any]) -> None:
         ValueError: if it does.
     """
     name = config_dict.get("transformers_weights")
-    if name is not None and not str(name).endswith((".safetensors", ".safetensors.index.json")):
+    if name is not None and not _is_safetensors_beside(name):
         raise ValueError(f"`transformers_weights` must name a safetensors file, got {name!r}. {_HOW_TO_CONVERT}")
+
+
+def check_shards(path: Any, *, variant: str | None = None, **download: Any) -> None:
+    """Refuse an index of several files of weights that names one which is no safetensors file beside it.
+
+    transformers opens each by its ending, and what has another one as a pickle.
+
+    Args:
+        path: a folder, or a name on the Hub; of an adapter, the model that it names is looked at.
+        variant: see `PreTrainedModel.from_pretrained`.
+        **download: `cache_dir`, `local_files_only`, `proxies`, `revision`, `subfolder`, `token`.
+
+    Raises:
+        ValueError: if it does, or is no such index.
+    """
+    name = SAFE_WEIGHTS_INDEX_NAME if variant is None else SAFE_WEIGHTS_INDEX_NAME.replace(".json", f".{variant}.json")
+    path = maybe_load_adapters(path, download)[1]  # transformers' own way to what it will open
+    index = cached_file(path, name, _raise_exceptions_for_missing_entries=False, **download)
+    if index is None:
+        return
+    try:
+        _, found = get_checkpoint_shard_files(path, index, **download)
+        shards = sorted(set(found["weight_map"].values()))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must be an index of weights, got {path} with another one. Copy or download it again."
+        ) from error
+    for shard in shards:
+        if not _is_safetensors_beside(shard):
+            raise ValueError(
+                f"`{name}` must name safetensors files beside it, got {shard!r} in {path}. {_HOW_TO_CONVERT}"
+            )
+
+
+def _is_safetensors_beside(name: object) -> bool:
+    """Tell the plain name of a safetensors file from other endings, and from a path that could lead elsewhere."""
+    return isinstance(name, str) and name.endswith(".safetensors") and not {"/", "\\", ":"} & set(name)
 
 
 _HOW_TO_CONVERT = (
@@ -59,4 +122,4 @@ _HOW_TO_CONVERT = (
     "transformers' own class, `ASTForAudioClassification.from_pretrained(old).save_pretrained(new)`, and open the new folder."
 )
 
-__all__ = ["SafeWeightsMixin", "check_weights_name"]
+__all__ = ["SafeWeightsMixin", "check_shards", "check_weights_name"]

@@ -354,3 +354,22 @@ def test_a_link_in_the_folder_is_followed(load, folder):
     (folder / "a.wav").rename(outside)
     (folder / "a.wav").symlink_to(outside)  # as the Hub's cache has them
     assert names(load(eval_fold=2)["train"]) == ["a.wav", "b.wav", "e.wav"]
+
+
+def table_of_paths(folder, *paths):
+    """Write a table that names sounds without bringing them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {
+        "audio": [{"bytes": None, "path": str(path)} for path in paths],
+        "label": [0, 1],
+        "split": ["train", "test"],
+    }
+    features = Features({"audio": {"bytes": Value("binary"), "path": Value("string")}, "label": Value("int64")})
+    Dataset.from_dict(rows, Features({**features, "split": Value("string")})).to_parquet(folder / "train.parquet")
+    return folder
+
+
+def test_a_user_s_own_table_may_name_files_anywhere(load, folder, tmp_path):
+    table = table_of_paths(tmp_path / "table", folder / "a.wav", folder / "b.wav")
+    parts = load(dataset_name=str(table), split_column="split")
+    assert load_audio(parts["train"][0]["audio"]).shape == (3_200,)

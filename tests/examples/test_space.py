@@ -145,6 +145,15 @@ def test_labels_are_shown_as_they_are(page, comparison):
     assert f"**{html.escape(EVIL)} \\| \\*\\*loud\\*\\*" in text
 
 
+def test_control_characters_and_addresses_in_labels_do_nothing(page, comparison):
+    label = "\x1b[2Jdog\u202e https://evil.example @everyone"
+    side = comparison.compare(model(), EXTRACTOR, waveform(), 0.3, **ONCE).ast
+    evil = side._replace(trace=side.trace._replace(labels=(side.trace.labels[0]._replace(label=label),)))
+    assert list(page.scores(evil)) == [r"\x1b[2Jdog\u202e https://evil.example @everyone"]
+    shown = r"\\x1b\[2Jdog\\u202e https:<!-- -->//evil.example @<!-- -->everyone"
+    assert f"kinds of sound apart: {shown}." in page.known_sounds([label], 1.0)
+
+
 def test_the_headline_says_whether_the_answer_changed_and_what_was_heard(page, comparison):
     found = comparison.compare(model(), EXTRACTOR, waveform(0.5), 0.0, **ONCE)
     assert "Both give the same answer" in page.headline(found)

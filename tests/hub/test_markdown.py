@@ -53,10 +53,11 @@ def test_other_slashes_stay(text):
         (0.25, "0.25"),
         (None, "None"),
         ("\x1b[2J\x00\u202edog", r"\\x1b\[2J\\x00\\u202edog"),
-        ("https://evil.example/a", "https&#58;//evil.example/a"),
-        ("see HTTP://x.y or www.evil.example", "see HTTP&#58;//x.y or www&#46;evil.example"),
-        ("mailto:a@b.c", "mailto&#58;a@b.c"),
-        ("awww. https", "awww&#46; https"),
+        ("https://evil.example/a", "https:<!-- -->//evil.example/a"),
+        ("see HTTP://x.y or www.evil.example", "see HTTP:<!-- -->//x.y or www<!-- -->.evil.example"),
+        ("mailto:a@b.c", "mailto:<!-- -->a@<!-- -->b.c"),
+        ("@everyone", "@<!-- -->everyone"),
+        ("awww. https", "awww<!-- -->. https"),
     ],
 )
 def test_markup_is_shown_and_not_obeyed(value, expected):

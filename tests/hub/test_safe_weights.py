@@ -1,11 +1,13 @@
 """Pickled weights in a repository on the Hub. Those in a folder are in tests/test_pickled_weights.py."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from fastast_hf import FastASTForAudioClassification
-from fastast_hf.hub.safe_weights import check_safe_weights
+from fastast_hf.hub.safe_weights import check_safe_weights, weight_shapes
 from tests.conftest import tiny_ast
 
 
@@ -37,6 +39,32 @@ def test_a_repository_with_pickled_weights_is_refused_before_they_are_fetched(pu
     with pytest.raises(OSError, match=message):
         FastASTForAudioClassification.from_pretrained("you/pickled")
     assert hub.count("GET", r"pytorch_model\.bin") == 0
+
+
+def test_an_index_on_the_hub_that_names_pickles_is_refused_before_they_are_fetched(published, hub, tmp_path):
+    weights = torch.load(tmp_path / "ast" / "pytorch_model.bin", weights_only=True)
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, "pytorch_model.bin")}
+    (tmp_path / "ast" / "model.safetensors.index.json").write_text(json.dumps(index))
+    hub.publish(tmp_path / "ast", "you/index")
+    message = (
+        r"`model\.safetensors\.index\.json` must name safetensors files beside it, got 'pytorch_model\.bin' in you/"
+    )
+    for door in (FastASTForAudioClassification.from_pretrained, lambda name: check_safe_weights(name, {})):
+        with pytest.raises(ValueError, match=message):
+            door("you/index")
+    assert hub.count("GET", r"pytorch_model\.bin") == 0
+
+
+@pytest.mark.parametrize("shards", [{}, {"max_shard_size": "20KB"}])
+def test_sizes_are_read_without_the_weights(shards, tmp_path):
+    model = tiny_ast(num_hidden_layers=1)
+    model.save_pretrained(tmp_path, **shards)
+    assert (tmp_path / "model.safetensors.index.json").is_file() == bool(shards)
+    wanted = sorted(tuple(tensor.shape) for tensor in model.state_dict().values())
+    assert sorted(weight_shapes(str(tmp_path), {})) == wanted
+    for path in tmp_path.glob("*.safetensors*"):
+        path.unlink()
+    assert weight_shapes(str(tmp_path), {}) == []
 
 
 def test_a_repository_that_is_not_there_is_told(hub):
