@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from contextlib import nullcontext
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_a_table_for_people(fastast, fastast_folder, sounds):
     assert (result.exit_code, result.stderr) == (0, "")
     for words in ("File", "Seconds", "Label", "Score", "0.00 - 0.30", "0.00 - 0.90"):
         assert words in result.stdout
-    assert result.stdout.count("sound ") == 4
+    assert len(re.findall(r"sound \d ", result.stdout)) == 4  # a path may be folded behind any of its letters
 
 
 def test_what_was_not_heard_is_told_once(fastast, fastast_folder, sounds, caplog):
