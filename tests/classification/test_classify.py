@@ -1,6 +1,5 @@
 """Files to labels: whatever goes on at the same time, the answers are those of one clip after the other."""
 
-import os
 import tracemalloc
 
 import numpy as np
@@ -151,7 +150,7 @@ def test_a_large_batch_does_not_open_more_files_than_the_system_allows(tmp_path,
     resource = pytest.importorskip("resource", reason="the system has no such limit")
     paths = [write(tmp_path / f"{number:02}.wav", 0.9, number) for number in range(60)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    some_more = max(map(int, os.listdir("/dev/fd"))) + 30
+    some_more = max(int(path.name) for path in Path("/dev/fd").iterdir()) + 30
     resource.setrlimit(resource.RLIMIT_NOFILE, (some_more, hard))
     try:
         results = list(classify_files(tiny_model(), FAST, paths, window=window, batch_size=64))
