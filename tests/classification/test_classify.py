@@ -1,6 +1,7 @@
 """Files to labels: whatever goes on at the same time, the answers are those of one clip after the other."""
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
