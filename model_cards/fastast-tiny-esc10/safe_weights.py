@@ -94,7 +94,8 @@ def check_shards(path: Any, *, variant: str | None = None, **download: Any) -> N
         ValueError: if it does, or is no such index.
     """
     name = SAFE_WEIGHTS_INDEX_NAME if variant is None else SAFE_WEIGHTS_INDEX_NAME.replace(".json", f".{variant}.json")
-    path = maybe_load_adapters(path, download)[1]  # transformers' own way to what it will open
+    # transformers' own way to what it will open
+    path = maybe_load_adapters(path, download)[1]  # type: ignore[arg-type]
     index = cached_file(path, name, _raise_exceptions_for_missing_entries=False, **download)
     if index is None:
         return
