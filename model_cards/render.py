@@ -12,7 +12,7 @@ from fastast_hf.visualization.comparison import plot_comparison
 from fastast_hf.visualization.schedules import plot_schedules
 from fastast_hf.visualization.speed import plot_speed
 
-PAGES = ("README.md", "CHANGELOG.md", "model_cards/results/README.md")
+PAGES = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "model_cards/results/README.md")
 PICTURE = re.compile(r"\(model_cards/results/(?P<name>[\w-]+)\.png\)")
 """What a page shows of a results file, beside it."""
 

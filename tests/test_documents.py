@@ -26,7 +26,7 @@ def test_a_missing_results_file_is_told(tmp_path, capsys):
 
 
 def test_a_stale_number_is_told_and_mended(tmp_path, capsys):
-    for page in ("README.md", "CHANGELOG.md"):
+    for page in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md"):
         (tmp_path / page).write_text((ROOT / page).read_text(encoding="utf-8").replace("%", "!"))
     shutil.copytree(ROOT / "model_cards" / "results", tmp_path / "model_cards" / "results")
     assert render(["--check", "--root", str(tmp_path)]) == 1

@@ -11,6 +11,8 @@ import argparse
 import shutil
 from pathlib import Path
 
+from fastast_hf.hub.repositories import STAYS_HERE
+
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 PAGE = ("README.md", "app.py", "comparison.py", "page.py", "requirements.txt")
@@ -40,7 +42,7 @@ def main() -> None:
 
 
 def assemble(folder: Path, *, model: Path) -> None:
-    """Copy everything that a Space needs.
+    """Copy everything that a Space needs; of a model's folder not what its training left there.
 
     Args:
         folder: Where to; it must not be there yet.
@@ -57,7 +59,7 @@ def assemble(folder: Path, *, model: Path) -> None:
             f"`model` must be the folder of a model, got {model}. A model on the Hub is named in the Space's settings instead."
         )
     shutil.copytree(PROJECT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(model, folder / MODEL)
+    shutil.copytree(model, folder / MODEL, ignore=shutil.ignore_patterns(*STAYS_HERE, "runs"))
     for path in (*(HERE / name for name in PAGE), PROJECT / "LICENSE", PROJECT / "NOTICE"):
         shutil.copy(path, folder)
 

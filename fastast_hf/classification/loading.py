@@ -1,8 +1,5 @@
 """A classifier and what belongs to it, from a folder or the Hub, ready to listen; and where it can compute."""
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +8,8 @@ from safetensors import SafetensorError
 from transformers import ASTConfig
 
 from fastast_hf.hub.checkpoints import checkpoint_config
-from fastast_hf.hub.safe_weights import weight_shapes
-from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification, FastASTModel
+from fastast_hf.hub.sizes import check_sizes, sizes_in_words
+from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.progress import late_bars
 
 _PROJECT = Path(__file__).parents[2]
@@ -50,8 +47,8 @@ def load_classifier(
     merging = merging_fields(merge_ratio, tokens_merged_per_layer)
     feature_extractor = FastASTFeatureExtractor.from_pretrained(name)
     try:
-        _check_sizes(name, config_dict, merging)
-        with late_bars(), _sizes_in_words(name):
+        check_sizes(name, config_dict, merging)
+        with late_bars(), sizes_in_words(name):
             loaded: Any = FastASTForAudioClassification.from_pretrained(
                 name, dtype=getattr(torch, dtype), output_loading_info=True, **merging
             )
@@ -157,47 +154,6 @@ def _checked_config(name: str) -> dict[str, Any]:
             "checkpoint."
         )
     return config
-
-
-def _check_sizes(name: str, config_dict: dict[str, Any], merging: dict[str, Any]) -> None:
-    """Refuse a config.json of a larger model than its weights, before that takes all time and memory to build."""
-    shapes = weight_shapes(name, config_dict)
-    num_weights = sum(math.prod(shape) for shape in shapes)
-    if not shapes:
-        return  # there are words for it
-    for field, most in (("num_hidden_layers", len(shapes)), ("num_labels", num_weights)):
-        if isinstance(number := config_dict.get(field), int) and number > most:
-            raise ValueError(f"`{field}` must be that of the weights, got {number} in {name}. {_COPY_BOTH}")
-    config = FastASTConfig.from_pretrained(name, **merging)
-    try:
-        with torch.device("meta"):  # shapes alone
-            needed = sum(parameter.numel() for parameter in FastASTModel(config).parameters())
-    except (ArithmeticError, RuntimeError, TypeError) as error:  # below zero, beyond 64 bits, nothing left for a head
-        raise ValueError(
-            f"`model` must have possible sizes in its config.json, got {name}, of which no model can be built "
-            f"({str(error).splitlines()[0]}). {_COPY_BOTH}"
-        ) from error
-    if needed > num_weights:
-        raise ValueError(
-            f"`model` must have the sizes of its weights in its config.json, got {name}, where a model of {needed:,} parameters is "
-            f"described beside {num_weights:,} weights. {_COPY_BOTH}"
-        )
-
-
-@contextmanager
-def _sizes_in_words(name: str) -> Iterator[None]:
-    """Say what is wrong with weights of other sizes than config.json names, which transformers lists in its log."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "ignore_mismatched_sizes" not in str(error):
-            raise
-        raise ValueError(
-            f"`model` must have the sizes of its weights in its config.json, got {name} with others, as listed above. {_COPY_BOTH}"
-        ) from error
-
-
-_COPY_BOTH = "Copy or download its config.json and its model.safetensors again, both from one place."
 
 
 def _check_feature_extractor(feature_extractor: FastASTFeatureExtractor, config: FastASTConfig, name: str) -> None:

@@ -7,19 +7,17 @@ with `decode=False`: its decoder needs torchcodec and FFmpeg, whose wheels do no
 import io
 import mmap
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import cast
 
 import numpy as np
 import soxr
 
 from fastast_hf.data.decoding import not_read, open_sound_file, read_blocks
+from fastast_hf.data.sources import AudioSource, is_file_with_bytes, path_of, read_source
 from fastast_hf.data.truncation import describe_cut
 from fastast_hf.model.waveforms import LOUDEST
-
-AudioSource = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, Any]
-"""A path, the bytes of a sound file, an open binary file, or the dict `{"bytes", "path"}` of `Audio(decode=False)`."""
 
 MIN_SECONDS = 0.025
 """One analysis window of AST; a shorter sound makes no frame of a spectrogram."""
@@ -52,12 +50,12 @@ def load_audio(source: AudioSource, *, sampling_rate: int = 16_000, name: str | 
             holds samples that are NaN, infinite or too loud, is longer than there is memory for, or is a device or a named
             pipe.
     """
-    path = _path_of(source)
-    if path is not None and _is_file_with_bytes(path):
+    path = path_of(source)
+    if path is not None and is_file_with_bytes(path):
         name = name or repr(str(path))
         waveform, file_rate = _decode_file(path, name)
     else:
-        data, called = _read(source)
+        data, called = read_source(source)
         name = name or called
         waveform, file_rate = _decode(data, name)
     _check_samples(waveform, name)
@@ -90,7 +88,7 @@ def stream_audio(
         ValueError: See there.
     """
     path = Path(path)
-    if not _is_file_with_bytes(path):  # a pipe, or nothing to read, for which there are words already
+    if not is_file_with_bytes(path):  # a pipe, or nothing to read, for which there are words already
         yield load_audio(path, sampling_rate=sampling_rate)
         return
     name = repr(str(path))
@@ -136,74 +134,6 @@ def resample(waveform: np.ndarray, source_rate: int, target_rate: int) -> np.nda
     if source_rate == target_rate:
         return waveform
     return soxr.resample(waveform, source_rate, target_rate, quality="HQ")
-
-
-def _path_of(source: AudioSource) -> Path | None:
-    """Give the path that a sound is to be read from, if it is none that is in memory already."""
-    if isinstance(source, Mapping):
-        source = source.get("path") if source.get("bytes") is None else None  # type: ignore[assignment]
-    return Path(source) if isinstance(source, str | os.PathLike) else None
-
-
-def _is_file_with_bytes(path: Path) -> bool:
-    try:
-        return path.is_file() and path.stat().st_size > 0
-    except (OSError, ValueError):  # a name that the system refuses, of which the reading tells
-        return False
-
-
-def _read(source: AudioSource) -> tuple[bytes, str]:
-    """Return the bytes of a sound file, and the name by which errors call it."""
-    if isinstance(source, Mapping):
-        return _read_mapping(source)
-    if isinstance(source, bytes):
-        return source, f"<{len(source)} bytes>"
-    if isinstance(source, str | os.PathLike):
-        return _read_path(Path(source))
-    data = source.read() if hasattr(source, "read") else None
-    if isinstance(data, bytes):
-        return data, repr(getattr(source, "name", source))
-    raise TypeError(
-        "`source` must be a path, bytes, a binary file or a {'bytes', 'path'} dict, "
-        f"got {type(source).__name__}. Waveforms that are arrays already need no decoding, only `resample`."
-    )
-
-
-def _read_mapping(source: Mapping[str, Any]) -> tuple[bytes, str]:
-    data, path = source.get("bytes"), source.get("path")
-    if data is not None:
-        return data, repr(path) if path else f"<{len(data)} bytes>"
-    if path is not None:
-        return _read_path(Path(path))
-    raise ValueError(
-        f"`source` must hold 'bytes' or a 'path', got a dict with the keys {sorted(source)}. "
-        "Cast the column to `datasets.Audio(decode=False)`."
-    )
-
-
-def _read_path(path: Path) -> tuple[bytes, str]:
-    name = repr(str(path))
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"`source` must be a sound file, got the folder {name}. Pass one file of it, or all to `load_audio_dataset`."
-        )
-    if path.is_char_device() or path.is_block_device():
-        raise ValueError(
-            f"`source` must be a sound file, got the device {name}, which may never end. Record it into a file first."
-        )
-    if Path(
-        os.path.realpath(path)
-    ).is_fifo():  # a shell's own, such as <(ffmpeg ...), leads to no place in the file system
-        raise ValueError(
-            f"`source` must be a sound file, got the named pipe {name}, which waits until somebody writes. Record it into a file "
-            "first."
-        )
-    try:
-        return path.read_bytes(), name
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"`source` must be an existing sound file, got {name}. Check the path.") from error
-    except OSError as error:
-        raise not_read(error, name) from error
 
 
 def _decode_file(path: Path, name: str) -> tuple[np.ndarray, int]:

@@ -30,13 +30,11 @@ from fastast_hf.experiment.start import knows_task, open_student, open_teacher, 
 from fastast_hf.experiment.task import compute_features, describe_data, load_sounds, open_feature_extractor
 from fastast_hf.experiment.training import arguments_for, prepare_teacher, train_model, train_teacher
 from fastast_hf.hub.model_card import write_model_card
-from fastast_hf.hub.repositories import license_of
+from fastast_hf.hub.repositories import STAYS_HERE, license_of
 from fastast_hf.hub.results import SCHEMA, check_results, provenance
 from fastast_hf.model import FastASTFeatureExtractor, FastASTForAudioClassification
 
 logger = logging.getLogger(__name__)
-
-_STAYS_HERE = ("_*", "checkpoint-*", "runs/*", "training_args.bin")
 
 
 class Outcome(NamedTuple):
@@ -185,7 +183,7 @@ def _publish(folder: Path, results: dict[str, Any], repo_id: str | None, argumen
             folder_path=folder,
             revision=arguments.hub_revision,
             commit_message="Upload the model, its code, card and results",
-            ignore_patterns=list(_STAYS_HERE),  # the client adds to the list that it is given
+            ignore_patterns=[*STAYS_HERE, "runs/*"],  # the client adds to the list that it is given
         )
 
 

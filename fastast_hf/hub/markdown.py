@@ -12,7 +12,8 @@ _MACHINE_PATH = re.compile(
 )
 # GitHub, the Hub and the demo make links of addresses and of names behind an @, some of them after entities are read.
 _AUTOLINK = re.compile(r"(?:https?|ftp|mailto|xmpp):|www(?=\.)|@", re.IGNORECASE)
-_NO_LINK = "<!-- -->"  # shows nothing, and no address goes on behind it
+NO_LINK = "<!-- -->"
+"""Shows nothing, and no address goes on behind it."""
 
 _MARKDOWN_PUNCTUATION = re.compile(r"([\\`*_\[\]|~$])")
 
@@ -66,7 +67,7 @@ def escape_markdown(value: object) -> str:
     """
     line = printable(" ".join(without_machine_paths(str(value)).split()))
     text = html.escape(_MARKDOWN_PUNCTUATION.sub(r"\\\1", line), quote=False)
-    return _AUTOLINK.sub(rf"\g<0>{_NO_LINK}", text)
+    return _AUTOLINK.sub(rf"\g<0>{NO_LINK}", text)
 
 
 def code_block(text: str, language: str = "") -> str:

@@ -8,6 +8,9 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from huggingface_hub.utils import httpx, validate_repo_id
 
+STAYS_HERE = ("_*", "checkpoint-*", "training_args.bin")
+"""What a training leaves in a model's folder, as patterns of names: it is pushed nowhere."""
+
 _TIMEOUT = 10.0  # seconds
 
 

@@ -8,7 +8,7 @@ from transformers.integrations.peft import maybe_load_adapters
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 from transformers.utils.hub import get_checkpoint_shard_files
 
-from fastast_hf.model.configuration_fastast import check_attention_name
+from fastast_hf.model.native_code import check_attention_name
 from fastast_hf.model.safe_weights import check_shards, check_weights_name
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"

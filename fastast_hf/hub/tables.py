@@ -11,7 +11,7 @@ from typing import Any
 from fastast_hf.hub.command_blocks import command_blocks
 from fastast_hf.hub.comparison_tables import comparison_table, pairs_table
 from fastast_hf.hub.file_to_label_tables import file_to_label_table
-from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
+from fastast_hf.hub.markdown import NO_LINK, code_block, escape_markdown, markdown_table
 from fastast_hf.hub.question_tables import question_tables
 from fastast_hf.hub.results import MODEL_NAMES, kind_of, load_results
 from fastast_hf.hub.speed_tables import front_end_table, paying_rows_table, speed_table
@@ -238,7 +238,7 @@ def _block_of(name: str, results_dir: Path) -> str:
             f"`results:{name}` must name a results file, got no {path.name}. Run what writes it; there are: {known}."
         )
     block = results_block(load_results(path), only_what_pays=True)
-    if "<!--" in block:
+    if "<!--" in block.replace(NO_LINK, ""):
         raise ValueError(f"`{path.name}` must hold no HTML comment, got one in its command. Rename the argument.")
     return block
 

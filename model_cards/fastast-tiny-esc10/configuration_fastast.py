@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import ASTConfig
 
 from .merge_schedule import MergeSchedule, check_merging, plan_merges
+from .native_code import check_attention_name, check_not_quantized
 from .safe_weights import check_weights_name
 from .version import __version__, check_saved_version
 
@@ -177,7 +178,7 @@ class FastASTConfig(ASTConfig):
         config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
         check_weights_name(config_dict)
         check_attention_name(config_dict)
-        _check_not_quantized(config_dict)
+        check_not_quantized(config_dict)
         if config_dict.get("model_type") == ASTConfig.model_type:
             config_dict["model_type"] = cls.model_type
         return config_dict, kwargs
@@ -269,43 +270,11 @@ _FIELDS_OF_ANY_CONFIG = {
     "use_return_dict",
 }
 
-_ATTENTION_OF_A_FILE = ("eager", "sdpa", "flash_attention_2", "flex_attention")
-"""Attention that a config.json may name: what AST has of torch and of transformers itself."""
-
 _AUTO_MAP = {
     "AutoConfig": "configuration_fastast.FastASTConfig",
     "AutoModel": "modeling_fastast.FastASTModel",
     "AutoModelForAudioClassification": "modeling_fastast.FastASTForAudioClassification",
 }
-
-
-def check_attention_name(config_dict: dict[str, Any]) -> None:
-    """Refuse a config.json that names attention of others, such as `user/repository`, whose native code would be fetched.
-
-    Who asks for a kernel by an argument is not concerned.
-
-    Args:
-        config_dict: what is in it.
-
-    Raises:
-        ValueError: if it does.
-    """
-    for field in ("attn_implementation", "_attn_implementation", "_attn_implementation_internal"):
-        name = config_dict.get(field)
-        if name is not None and name not in _ATTENTION_OF_A_FILE:
-            raise ValueError(
-                f"`{field}` must be one of {', '.join(_ATTENTION_OF_A_FILE)} in a config.json, got {name!r}. Remove it there, "
-                "and give `attn_implementation` when you load the model, if you trust the code."
-            )
-
-
-def _check_not_quantized(config_dict: dict[str, Any]) -> None:
-    """Refuse a config.json that chooses a library of native code to read the weights with."""
-    if (quantization := config_dict.get("quantization_config")) is not None:
-        raise ValueError(
-            f"`quantization_config` must not be in a config.json, got {quantization!r}. Remove it, open whole weights, and give "
-            "`quantization_config` when you load the model."
-        )
 
 
 def _as_json(value: Any) -> Any:
@@ -317,4 +286,4 @@ def _as_json(value: Any) -> Any:
 
 FastASTConfig.register_for_auto_class()
 
-__all__ = ["FastASTConfig", "check_attention_name"]
+__all__ = ["FastASTConfig"]

@@ -6,6 +6,7 @@ import soundfile
 from transformers import ASTFeatureExtractor
 
 from fastast_hf.data.datasets import load_audio_dataset
+from tests.data.sounds import encode, tone
 
 HEADER = "file_name,label,fold,split\n"
 ROWS = [
@@ -47,3 +48,10 @@ def load(folder, tmp_path):
 @pytest.fixture
 def feature_extractor():
     return ASTFeatureExtractor(num_mel_bins=32, max_length=24)
+
+
+@pytest.fixture
+def wav(tmp_path):
+    path = tmp_path / "tone.wav"
+    path.write_bytes(encode(tone(440, 16_000)))
+    return path

@@ -4,6 +4,7 @@ import configparser
 import html
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -264,6 +265,22 @@ def test_a_space_installs_what_the_package_needs():
     assert Requirement(needed[-1]).specifier.contains(header["sdk_version"])
     assert Requirement(needed[-1]).name == header["sdk"]
     assert (SPACE / header["app_file"]).is_file()
+
+
+def test_what_a_training_left_is_not_sent(modules, fastast_folder, tmp_path):
+    model = shutil.copytree(fastast_folder, tmp_path / "mine")
+    for name in (
+        "_settings.json",
+        "_teacher/model.safetensors",
+        "checkpoint-20/optimizer.pt",
+        "training_args.bin",
+        "runs/a",
+    ):
+        (model / name).parent.mkdir(exist_ok=True)
+        (model / name).write_bytes(b"")
+    modules("assemble").assemble(tmp_path / "space", model=model)
+    sent = {path.name for path in (tmp_path / "space" / "model").iterdir()}
+    assert sent == {path.name for path in fastast_folder.iterdir()}
 
 
 def test_what_cannot_be_assembled_is_told(modules, folder, tmp_path):

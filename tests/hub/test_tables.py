@@ -107,9 +107,19 @@ def test_a_command_cannot_end_its_block(results_dir):
         render_results(PAGE, results_dir)
 
 
+def test_a_name_with_an_address_is_rendered(results_dir):
+    results = example()
+    results["data"]["name"] = "owls@example.org"
+    (results_dir / "esc10.json").write_text(json.dumps(results))
+    rendered = render_results(PAGE, results_dir)
+    assert "Metrics: owls@<!-- -->example.org" in rendered
+    assert render_results(rendered, results_dir) == rendered
+
+
 def test_door_checks_renders_and_then_finds_nothing_stale(results_dir, tmp_path, capsys):
     (tmp_path / "README.md").write_text(PAGE)
-    (tmp_path / "CHANGELOG.md").write_text("No numbers.\n")
+    for page in ("ARCHITECTURE.md", "CHANGELOG.md"):
+        (tmp_path / page).write_text("No numbers.\n")
     (tmp_path / "model_cards" / "results").mkdir(parents=True, exist_ok=True)
     (tmp_path / "model_cards" / "results" / "README.md").write_text("No numbers either.\n")
     main = runpy.run_path(str(DOOR))["main"]
