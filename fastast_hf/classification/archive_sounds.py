@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from datasets import Audio, Dataset, load_dataset
 
 from fastast_hf.classification.files import SOUND_SUFFIXES, find_sound_files
+from fastast_hf.data.paths import check_brought
 
 
 class ArchiveSounds(Protocol):
@@ -130,7 +131,8 @@ def open_archive(
 
     Raises:
         OSError: The list or the data set cannot be read.
-        ValueError: There is no sound, not one source, or the list is no text.
+        ValueError: There is no sound, not one source, the list is no text, or a data set of the Hub names files of this
+            machine.
     """
     if (sounds is None) == (dataset_name is None):
         raise ValueError(
@@ -140,6 +142,9 @@ def open_archive(
     if dataset_name is not None:
         dataset = load_dataset(dataset_name, dataset_config_name, split=split, revision=revision)
         found: ArchiveSounds = DatasetSounds(dataset, audio_column_name)
+        if not Path(dataset_name).exists():  # what exists, `datasets` does not ask the Hub for
+            raw = dataset.cast_column(audio_column_name, Audio(decode=False))
+            check_brought(raw, dataset_name, audio_column_name=audio_column_name)
     else:
         found = ListedSounds(_listed(Path(str(sounds))))
     if len(found) == 0:
