@@ -28,10 +28,11 @@ from fastast_hf.classification.archive import ArchiveProgress, classify_archive
 from fastast_hf.classification.archive_sounds import open_archive
 from fastast_hf.classification.loading import embedded_model, find_device, load_classifier
 from fastast_hf.classification.shards import count_truncated, unreadable_files
-from fastast_hf.cli.console import print_error, printable
+from fastast_hf.cli.console import print_error, print_note, printable
 from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_truncated, print_unreadable
 
 _SECONDS_BETWEEN_LINES = 10.0
+EXIT_CODE_INTERRUPTED = 130  # as of a shell
 
 
 def main() -> None:
@@ -42,6 +43,8 @@ def main() -> None:
     logging.getLogger("fastast_hf.classification.classify").disabled = True  # of cut files the end tells
     try:
         progress = classify(arguments, state)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_CODE_INTERRUPTED)
     except (OSError, ValueError) as error:
         print_error(error)
         sys.exit(1)
@@ -112,11 +115,31 @@ def classify(arguments: argparse.Namespace, state: PartialState) -> ArchiveProgr
 
 @contextmanager
 def shown_progress(*, is_shown: bool) -> Iterator[Callable[[ArchiveProgress], None]]:
-    """Show a bar on a terminal, and a line now and then in a log."""
-    console = Console(stderr=True)
+    """Show how far the run is, and say what an interruption leaves."""
     if not is_shown:
         yield lambda progress: None
         return
+    last: ArchiveProgress | None = None
+
+    def show_and_remember(progress: ArchiveProgress) -> None:
+        nonlocal last
+        last = progress
+        show(progress)
+
+    try:
+        with bar_or_lines() as show:
+            yield show_and_remember
+    except KeyboardInterrupt:
+        if last is not None:
+            kept = f"{last.files_in_shards} of {last.num_files} files are in the shards. The same command goes on."
+            print_note(kept, title="Interrupted")
+        raise
+
+
+@contextmanager
+def bar_or_lines() -> Iterator[Callable[[ArchiveProgress], None]]:
+    """Show a bar on a terminal, and a line now and then in a log."""
+    console = Console(stderr=True)
     if not console.is_terminal:
         yield LogLines()
         return

@@ -35,12 +35,14 @@ class ArchiveProgress(NamedTuple):
         files_done: Files with results, also those of earlier starts. Of other processes, those in whole shards.
         files_before: Files that earlier starts have left.
         seconds: Since this start looked at what there is.
+        files_in_shards: Of the files done, those on disk, which stay whatever happens.
     """
 
     num_files: int
     files_done: int
     files_before: int
     seconds: float
+    files_in_shards: int
 
     @property
     def files_per_second(self) -> float:
@@ -207,6 +209,7 @@ class _Watch:
             files_done=self._shards.num_files_finished + self._files_of_shard,
             files_before=self._files_before,
             seconds=time.monotonic() - self._started,
+            files_in_shards=self._shards.num_files_finished,
         )
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from fastast_hf.cli.console import print_json, print_result, printable
-from fastast_hf.hub.model_card import license_of_card, write_model_card
+from fastast_hf.hub.model_card import write_model_card
+from fastast_hf.hub.repositories import license_of_card
 from fastast_hf.hub.results import load_results
 from fastast_hf.writing import naming
 

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 from huggingface_hub import HfApi
 
 from fastast_hf.experiment.arguments import ModelArguments
+from fastast_hf.experiment.files import check_output_path
 from fastast_hf.experiment.start import AST_TYPES
 from fastast_hf.experiment.task import open_feature_extractor
 from fastast_hf.hub.checkpoints import checkpoint_config
 from fastast_hf.hub.conversion import VISION_TYPES, ast_from_vision_transformer
 from fastast_hf.hub.converted_card import write_converted_card
-from fastast_hf.hub.repositories import is_repo_id, license_of
+from fastast_hf.hub.repositories import is_repo_id, license_of, license_of_card
 from fastast_hf.hub.safe_weights import check_safe_weights
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.progress import late_bars
@@ -71,34 +72,37 @@ def convert_checkpoint(
     if not is_ast:
         _check_vision(source, config, download)
     _check_labels(source, labels, is_ast=is_ast)
-    url = None if repo_id is None else _create_repository(repo_id, private=private)
+    license = license_of_card(source) if Path(source).is_dir() else license_of(source)
+    if repo_id is not None:
+        HfApi().whoami()  # a wrong token is known before the weights are read
     fields = arguments.embedding_fields() | arguments.merging_fields()
     model = _open_ast(source, fields | download) if is_ast else _open_vision(source, labels, fields | download)
+    url = None if repo_id is None else str(HfApi().create_repo(repo_id, private=private, exist_ok=True))
     feature_extractor = open_feature_extractor(arguments, model.config)
     save_folder(output, model, feature_extractor)
     source_grid = FastASTConfig.from_pretrained(source, **download).patch_grid if is_ast else None
     with naming(output):
-        write_converted_card(
-            output, source, model.config, source_grid=source_grid, repo_id=repo_id, license=license_of(source)
-        )
+        write_converted_card(output, source, model.config, source_grid=source_grid, repo_id=repo_id, license=license)
     if repo_id is not None:
         _push(output, repo_id)
     return Converted(output, model, not is_ast, url)
 
 
 def check_new_folder(folder: Path) -> None:
-    """Refuse a folder in which something would be lost or mixed up.
+    """Refuse a folder in which something would be lost or mixed up, or that takes no file. Nothing is made that stays.
 
     Args:
         folder: Where a model is to go.
 
     Raises:
+        OSError: If nothing can be written there.
         ValueError: If it is a file, or a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(
             f"`output` must be a new or empty folder, got {folder}, where something is. Name another one."
         )
+    check_output_path(folder / "config.json")
 
 
 def save_folder(
@@ -162,11 +166,6 @@ def _open_vision(source: str, labels: Sequence[str], options: dict[str, Any]) ->
     names = dict(enumerate(labels))
     ids = {label: index for index, label in names.items()}
     return ast_from_vision_transformer(source, id2label=names, label2id=ids, **options)
-
-
-def _create_repository(repo_id: str, *, private: bool) -> str:
-    """Make the repository before the weights are read, so that a wrong name or token is known at once; give its address."""
-    return str(HfApi().create_repo(repo_id, private=private, exist_ok=True))
 
 
 def _push(folder: Path, repo_id: str) -> None:

@@ -68,20 +68,6 @@ def write_model_card(
     return path
 
 
-def license_of_card(directory: Path | str) -> str | None:
-    """Read the licence that the card in a folder states.
-
-    Args:
-        directory: The model's folder.
-
-    Returns:
-        The licence as the Hub spells it; None without a card, or where it states none.
-    """
-    path = Path(directory) / "README.md"
-    stated = ModelCard.load(path).data.license if path.is_file() else None
-    return stated if is_license(stated) else None
-
-
 def model_card_data(results: Mapping[str, Any], *, model_name: str, license: str | None = None) -> ModelCardData:
     """Collect the metadata by which the Hub finds and shows a model.
 

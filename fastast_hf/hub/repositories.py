@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from typing import TypeGuard
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from huggingface_hub.utils import httpx, validate_repo_id
+from yaml import YAMLError
 
 STAYS_HERE = ("_*", "checkpoint-*", "training_args.bin")
 """What a training leaves in a model's folder, as patterns of names: it is pushed nowhere."""
@@ -70,4 +71,25 @@ def license_of(name: object, *, repo_type: str = "model", token: str | bool | No
     except (httpx.HTTPError, OfflineModeIsEnabled, ValueError):  # ValueError: a page of some proxy, that is no JSON
         return None
     stated = (getattr(info, "card_data", None) or {}).get("license")
+    return stated if is_license(stated) else None
+
+
+def license_of_card(directory: Path | str) -> str | None:
+    """Read the licence that the card in a folder states.
+
+    Args:
+        directory: The model's folder.
+
+    Returns:
+        The licence as the Hub spells it; None without a card, or where it states none.
+
+    Raises:
+        ValueError: If the card's metadata cannot be read.
+    """
+    path = Path(directory) / "README.md"
+    try:
+        stated = ModelCard.load(path).data.license if path.is_file() else None
+    except (ValueError, YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} must begin with metadata in YAML, got {reason}. Mend it, or move it away.") from error
     return stated if is_license(stated) else None

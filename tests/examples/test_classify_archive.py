@@ -119,6 +119,15 @@ def test_killed_and_started_again_gives_the_same(place, alone, processes, is_asi
     ]
 
 
+def test_an_interruption_says_what_is_kept(place, alone):
+    done = start(place, "interrupted", kill={"shard": 3, "is_aside": True, "signal": "SIGINT"})
+    assert done.returncode == 130
+    assert done.stderr == "Interrupted: 9 of 14 files are in the shards. The same command goes on.\n"
+    assert done.stdout == ""
+    start(place, "interrupted")
+    assert rows(place / "interrupted") == alone[1]
+
+
 def test_another_model_or_option_is_refused(place, alone):
     kept = (place / "model" / "model.safetensors").read_bytes()
     model(seed=1).save_pretrained(place / "model")

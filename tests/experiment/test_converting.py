@@ -1,6 +1,7 @@
 """A checkpoint becomes a FastAST folder: the same answers, or a new head, with everything that the Hub needs."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -67,6 +68,19 @@ def test_the_folder_runs_where_the_package_is_not_installed(ast_folder, tmp_path
     assert 'revision="<commit>", trust_remote_code=True' in card.text
 
 
+def test_the_licence_of_a_folder_stays(ast_folder, tmp_path):
+    source = tmp_path / "licensed"
+    shutil.copytree(ast_folder, source)
+    card = source / "README.md"
+    card.write_text("---\nlicense: bsd-3-clause\n---\n# AST\n")
+    made = convert_checkpoint(arguments(source), tmp_path / "fast")
+    assert ModelCard.load(made.folder / "README.md").data.license == "bsd-3-clause"
+    card.write_text("---\nlicense: [bsd\n---\n")
+    with pytest.raises(ValueError, match=r"README\.md must begin with metadata in YAML, got while parsing a flow sequence\. Mend"):
+        convert_checkpoint(arguments(source), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_a_vit_gets_a_new_head_for_the_labels(vit_folder, tmp_path):
     told = arguments(vit_folder, max_length=96, time_stride=16, frequency_stride=16)
     made = convert_checkpoint(told, tmp_path / "fast", labels=["dog", "rain", "saw"])
@@ -92,7 +106,7 @@ def test_the_folder_goes_to_the_hub_in_one_commit(ast_folder, tmp_path, hub, mon
 
 def test_a_hub_that_refuses_is_met_before_the_work(ast_folder, tmp_path, hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
-    with pytest.raises(HfHubHTTPError, match="Invalid credentials"):
+    with pytest.raises(HfHubHTTPError, match="Invalid user token"):
         convert_checkpoint(arguments(ast_folder), tmp_path / "fast", repo_id="you/fast")
     assert not (tmp_path / "fast").exists(), "the same command can be run again"
 
@@ -103,6 +117,10 @@ def test_a_source_that_does_not_fit_leaves_no_repository(ast_folder, tmp_path, h
         convert_checkpoint(arguments(tmp_path / "gone"), tmp_path / "fast", repo_id="you/fast")
     with pytest.raises(ValueError, match=r"`label` must be left out for an AST, got dog"):
         convert_checkpoint(arguments(ast_folder), tmp_path / "fast", labels=["dog"], repo_id="you/fast")
+    with pytest.raises(ValueError, match=r"`merge_ratio` must be .* got 0\.9"):
+        convert_checkpoint(arguments(ast_folder, merge_ratio="0.9"), tmp_path / "fast", repo_id="you/fast")
+    with pytest.raises(ValueError, match=r"`merge_ratio` must be floats separated by commas, got much"):
+        convert_checkpoint(arguments(ast_folder, merge_ratio="much"), tmp_path / "fast", repo_id="you/fast")
     assert not hub.repositories
 
 
