@@ -30,6 +30,7 @@ from fastast_hf.classification.loading import embedded_model, find_device, load_
 from fastast_hf.classification.shards import count_truncated, unreadable_files
 from fastast_hf.cli.console import print_error, print_note, printable
 from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_truncated, print_unreadable
+from fastast_hf.cli.models import without_retries_in_the_log
 
 _SECONDS_BETWEEN_LINES = 10.0
 EXIT_CODE_INTERRUPTED = 130  # as of a shell
@@ -82,9 +83,10 @@ def read_arguments() -> argparse.Namespace:
 def classify(arguments: argparse.Namespace, state: PartialState) -> ArchiveProgress:
     """Load, classify, and show the progress."""
     device = "cpu" if state.device.type == "mps" else str(state.device)  # see find_device
-    model, feature_extractor = load_classifier(
-        arguments.model or embedded_model(), merge_ratio=arguments.merge_ratio, device=device, dtype=arguments.dtype
-    )
+    with without_retries_in_the_log():
+        model, feature_extractor = load_classifier(
+            arguments.model or embedded_model(), merge_ratio=arguments.merge_ratio, device=device, dtype=arguments.dtype
+        )
     sounds = open_archive(
         arguments.sounds,
         arguments.dataset_name,

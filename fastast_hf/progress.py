@@ -1,4 +1,4 @@
-"""Bars, the same in all rooms: what takes two seconds or less shows none, and none stays when its work is done."""
+"""Bars, the same in all rooms: what takes two seconds or less shows none, a file or pipe gets none, and none stays at the end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 from transformers.utils import logging
 
 SECONDS_WITHOUT_BAR = 2.0
+_UNLESS_TERMINAL = None  # what tqdm's `disable` takes for it
 
 
 def late_bar(*arguments: Any, **options: Any) -> Any:
@@ -18,16 +19,20 @@ def late_bar(*arguments: Any, **options: Any) -> Any:
         **options: See tqdm, such as `desc` and `total`.
 
     Returns:
-        The bar, which shows itself after two seconds and leaves nothing.
+        The bar, which shows itself on a terminal after two seconds and leaves nothing.
     """
-    return tqdm(*arguments, delay=SECONDS_WITHOUT_BAR, leave=False, **options)
+    return tqdm(*arguments, delay=SECONDS_WITHOUT_BAR, leave=False, disable=_UNLESS_TERMINAL, **options)
 
 
 @contextmanager
 def late_bars() -> Iterator[None]:
     """Let the bars of transformers be such bars, while a block runs."""
-    late = {"delay": SECONDS_WITHOUT_BAR, "leave": False}
-    previous = logging.set_tqdm_hook(lambda make, arguments, options: make(*arguments, **{**options, **late}))
+
+    def make_late(make: Any, arguments: Any, options: Any) -> Any:
+        disable = options.get("disable") or _UNLESS_TERMINAL
+        return make(*arguments, **{**options, "delay": SECONDS_WITHOUT_BAR, "leave": False, "disable": disable})
+
+    previous = logging.set_tqdm_hook(make_late)
     try:
         yield
     finally:

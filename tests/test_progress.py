@@ -8,10 +8,17 @@ from fastast_hf import progress
 from fastast_hf.progress import late_bar, late_bars, without_other_bars
 
 
-def shown(make, seconds, monkeypatch):
+class Terminal(io.StringIO):
+    """A stream that a person looks at."""
+
+    def isatty(self):
+        return True
+
+
+def shown(make, seconds, monkeypatch, kind=Terminal):
     """What a bar of three steps leaves."""
     monkeypatch.setattr(progress, "SECONDS_WITHOUT_BAR", seconds)
-    stream = io.StringIO()
+    stream = kind()
     assert list(make([1, 2, 3], desc="Reading", file=stream, mininterval=0)) == [1, 2, 3]
     return stream.getvalue()
 
@@ -21,6 +28,20 @@ def test_a_bar_shows_itself_where_it_takes_long_and_leaves_nothing(monkeypatch):
     told = shown(late_bar, 0, monkeypatch)
     assert "Reading" in told
     assert told.rsplit("\r", 2)[-2].strip() == ""
+
+
+def test_a_pipe_or_file_gets_no_bar(monkeypatch):
+    assert shown(late_bar, 0, monkeypatch, io.StringIO) == ""
+    with late_bars():
+        assert shown(logging.tqdm, 0, monkeypatch, io.StringIO) == ""
+
+
+def test_a_bar_that_transformers_keeps_back_stays_away(monkeypatch):
+    def disabled(*arguments, **options):
+        return logging.tqdm(*arguments, disable=True, **options)
+
+    with late_bars():
+        assert shown(disabled, 0, monkeypatch) == ""
 
 
 def test_bars_of_transformers_are_late_while_a_block_runs(monkeypatch):

@@ -140,7 +140,11 @@ def open_archive(
             "a list of files, or the name of a data set."
         )
     if dataset_name is not None:
-        dataset = load_dataset(dataset_name, dataset_config_name, split=split, revision=revision)
+        try:
+            dataset = load_dataset(dataset_name, dataset_config_name, split=split, revision=revision)
+        except OSError as error:
+            error.add_note("`dataset_name` must be on the Hub, and there for you, or a folder. Look it up, or log in with `hf`.")
+            raise
         found: ArchiveSounds = DatasetSounds(dataset, audio_column_name)
         if not Path(dataset_name).exists():  # what exists, `datasets` does not ask the Hub for
             raw = dataset.cast_column(audio_column_name, Audio(decode=False))
@@ -175,6 +179,11 @@ def _listed(path: Path) -> list[str]:
         return [str(path)] if next(find_sound_files(path)) != path else []
     if path.suffix.lower() in SOUND_SUFFIXES:
         return [str(path)]
+    if not path.exists():
+        raise FileNotFoundError(
+            f"`sounds` must be a folder, a sound file, or a text file with a path a line, got {path}, which is not there. "
+            "Look for the right path."
+        )
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
         return [_path_of(line, path) for line in file if line.strip()]
 

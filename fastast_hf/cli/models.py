@@ -46,12 +46,9 @@ def waiting_for(
         console: Where; stderr if not given.
     """
     console = console or Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with working(f"Asking the Hub for {printable(name)}", console=console), _without_retries_in_the_log():
+    with working(f"Asking the Hub for {printable(name)}", console=console), without_retries_in_the_log():
         checkpoint_config(name, revision=revision)  # of a folder it takes no time
-    if not has_weights_here(name, revision=revision):
+    if not console.is_terminal or not has_weights_here(name, revision=revision):
         yield
         return
     with working(description, console=console):
@@ -59,8 +56,8 @@ def waiting_for(
 
 
 @contextmanager
-def _without_retries_in_the_log() -> Iterator[None]:
-    """Keep back that the client tries again, which would mix with the bar; if nothing helps, the error tells."""
+def without_retries_in_the_log() -> Iterator[None]:
+    """Keep back that the client of the Hub tries again, which would mix with a bar; if nothing helps, the error tells."""
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

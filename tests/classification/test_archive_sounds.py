@@ -103,7 +103,7 @@ def test_an_archive_without_sounds_is_refused(tmp_path):
     for nothing in ("empty", "list"):
         with pytest.raises(ValueError, match=r"`sounds` must have at least one sound, got none in .* Give a folder"):
             open_archive(tmp_path / nothing)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"got .*gone, which is not there\. Look for the right path"):
         open_archive(tmp_path / "gone")
 
 

@@ -52,9 +52,11 @@ def test_of_the_hub_it_is_asked_and_the_bar_of_the_download_is_its_own(screen, h
     assert others
 
 
-def test_nobody_looks_on(screen, hub):
+def test_a_pipe_is_shown_nothing(screen, hub, tmp_path):
+    (tmp_path / "fast").mkdir()
+    (tmp_path / "fast" / "config.json").write_text("{}")
+    hub.publish(tmp_path / "fast", "you/fast")
     assert wait("you/fast", screen, terminal=False) == (True, "")
-    assert not hub.requests
 
 
 def test_a_name_that_the_hub_does_not_know_is_told(screen, hub):
@@ -62,15 +64,16 @@ def test_a_name_that_the_hub_does_not_know_is_told(screen, hub):
         wait("you/gone", screen)
 
 
-def test_what_the_client_tries_again_is_no_line_in_the_bar(screen, hub, hub_log):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_the_client_tries_again_is_no_line_beside_the_error(screen, hub, hub_log, terminal):
     hub.fail("HEAD", "config.json", status=503, times=99)
     with pytest.raises(OSError, match="you/fast"):
         checkpoint_config("you/fast")
     assert "Retrying" in hub_log.text
     hub_log.clear()
     with pytest.raises(OSError, match="you/fast"):
-        wait("you/fast", screen)
-    assert "Asking the Hub for you/fast" in screen.getvalue()
+        wait("you/fast", screen, terminal=terminal)
+    assert ("Asking the Hub for you/fast" in screen.getvalue()) == terminal
     assert hub_log.text == ""
 
 

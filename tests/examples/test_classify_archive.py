@@ -48,7 +48,7 @@ def place(tmp_path_factory):
 def start(place, output, *options, sounds="list.txt", processes=1, kill=None):
     """Start the program; give the process that has ended."""
     program = (PROGRAM,) if kill is None else (WORKER, json.dumps(kill))
-    command = [sys.executable, *(LAUNCH if processes == 2 else ()), *program, sounds, "--output-dir", output]
+    command = [sys.executable, *(LAUNCH if processes == 2 else ()), *program, *([sounds] if sounds else []), "--output-dir", output]
     command += ["--model", "model", "--shard-size", "3", "--cpu", *options]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(place / "home"), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
@@ -155,4 +155,10 @@ def test_all_is_read_and_nothing_left_to_do(place):
 def test_no_sounds_are_told(place):
     done = start(place, "none", sounds="gone")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("Error: No such file or directory: gone\n")
+    assert done.stderr == (
+        "Error: `sounds` must be a folder, a sound file, or a text file with a path a line, got gone, which is not there. Look "
+        "for the right path.\n"
+    )
+    done = start(place, "none", "--dataset-name", "you/gone", sounds=None)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("Look it up, or log in with `hf`.")
