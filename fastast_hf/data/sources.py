@@ -86,7 +86,7 @@ def _read_path(path: Path) -> tuple[bytes, str]:
     name = repr(str(path))
     if path.is_dir():
         raise IsADirectoryError(
-            f"`source` must be a sound file, got the folder {name}. Pass one file of it, or all to `load_audio_dataset`."
+            f"`source` must be a sound file, got the folder {name}. Pass one file of it."
         )
     if path.is_char_device() or path.is_block_device():
         raise ValueError(

@@ -15,6 +15,7 @@ from fastast_hf.hub.conversion import VISION_TYPES, ast_from_vision_transformer
 from fastast_hf.hub.converted_card import write_converted_card
 from fastast_hf.hub.repositories import is_repo_id, license_of, license_of_card
 from fastast_hf.hub.safe_weights import check_safe_weights
+from fastast_hf.hub.sizes import sizes_in_words
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.progress import late_bars
 from fastast_hf.writing import naming
@@ -142,16 +143,17 @@ def _check_labels(source: str, labels: Sequence[str], *, is_ast: bool) -> None:
         raise ValueError(
             f"`label` must be left out for an AST, got {', '.join(labels)}. {source} has labels of its own."
         )
-    if not is_ast and len(set(labels)) < 2:
+    if not is_ast and (len(labels) < 2 or len(set(labels)) < len(labels)):
         raise ValueError(
-            f"`label` must be given twice at least for a ViT or DeiT, got {list(labels)}. Name what its new classifier is to "
-            "tell apart."
+            f"`label` must be given at least twice for a ViT or DeiT, with different names, got {list(labels)}. Name what its new "
+            "classifier is to tell apart."
         )
 
 
 def _open_ast(source: str, options: dict[str, Any]) -> FastASTForAudioClassification:
     """Open a trained AST or FastAST with all of its weights."""
-    loaded: Any = FastASTForAudioClassification.from_pretrained(source, output_loading_info=True, **options)
+    with sizes_in_words(source):
+        loaded: Any = FastASTForAudioClassification.from_pretrained(source, output_loading_info=True, **options)
     model, found = loaded
     if found["missing_keys"]:
         raise ValueError(

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from torch import nn
@@ -11,20 +11,22 @@ from transformers import (
     ASTConfig,
     ASTForAudioClassification,
     AutoModelForAudioClassification,
-    PreTrainedConfig,
     PreTrainedModel,
 )
-from transformers.utils import cached_file
 
 from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassification
 from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
+from fastast_hf.hub.checkpoints import checkpoint_config
 from fastast_hf.hub.conversion import ast_from_vision_transformer
 from fastast_hf.hub.safe_weights import check_safe_weights
+from fastast_hf.hub.sizes import check_only_head_is_new, sizes_in_words
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.speed.variants import as_stock_ast
 
 AST_TYPES = (ASTConfig.model_type, FastASTConfig.model_type)
 """Types of models whose weights FastAST opens as they are."""
+
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 
 def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTForAudioClassification:
@@ -38,7 +40,8 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
         The student, with the merge schedule asked for.
 
     Raises:
-        ValueError: if neither or both of a checkpoint and a configuration are given.
+        ValueError: if neither or both of a checkpoint and a configuration are given, or the checkpoint's sizes are not those
+            of its weights.
     """
     path, download = arguments.model_name_or_path, arguments.download_options()
     if (path is None) == (arguments.config_name is None):
@@ -51,7 +54,8 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
         config = FastASTConfig.from_pretrained(str(arguments.config_name), **download)
         return _draw_embeddings(FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields})))
     if _model_type(path, download) in AST_TYPES:
-        return FastASTForAudioClassification.from_pretrained(path, ignore_mismatched_sizes=True, **fields, **download)
+        options = {"ignore_mismatched_sizes": True, **fields, **download}
+        return _open_but_for_head(FastASTForAudioClassification, path, "model_name_or_path", options)
     return ast_from_vision_transformer(path, **fields, **download)
 
 
@@ -71,7 +75,7 @@ def open_teacher(
         The teacher.
 
     Raises:
-        ValueError: if none is named, or its weights are pickled.
+        ValueError: if none is named, its weights are pickled, or its sizes are not those of its weights.
     """
     path, download = arguments.teacher_name_or_path, download_from.download_options() | {"revision": "main"}
     if path is None and arguments.teacher_config_name is None:
@@ -82,18 +86,22 @@ def open_teacher(
     if path is None:
         config = EfficientATConfig.from_pretrained(str(arguments.teacher_config_name), **download)
         return EfficientATForAudioClassification(EfficientATConfig(**{**config.to_dict(), **labels}))
+    model_type = _model_type(path, download)  # the first to ask for the checkpoint, and to tell that it is not there
     check_safe_weights(path, download)
     fields: dict[str, Any] = (
         {} if _answers_with(path, labels, download) else {**labels, "ignore_mismatched_sizes": True}
     )
-    model_type = _model_type(path, download)
     if model_type in (None, EfficientATConfig.model_type):
-        return EfficientATForAudioClassification.from_pretrained(path, **fields, **download)
+        return _open_but_for_head(
+            EfficientATForAudioClassification, path, "teacher_name_or_path", {**fields, **download}
+        )
     if model_type in AST_TYPES:
-        return FastASTForAudioClassification.from_pretrained(path, max_length=student.max_length, **fields, **download)
-    return AutoModelForAudioClassification.from_pretrained(
-        path, trust_remote_code=arguments.trust_remote_code, use_safetensors=True, **fields, **download
-    )
+        options = {"max_length": student.max_length, **fields, **download}
+        return _open_but_for_head(FastASTForAudioClassification, path, "teacher_name_or_path", options)
+    with sizes_in_words(path, argument="teacher_name_or_path"):
+        return AutoModelForAudioClassification.from_pretrained(
+            path, trust_remote_code=arguments.trust_remote_code, use_safetensors=True, **fields, **download
+        )
 
 
 def knows_task(arguments: TeacherArguments, download_from: ModelArguments, labels: dict[str, Any]) -> bool:
@@ -142,11 +150,18 @@ def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification
     return copy.deepcopy(as_stock_ast(model))
 
 
+def _open_but_for_head(kind: type[Model], path: str, argument: str, options: dict[str, Any]) -> Model:
+    """Open a checkpoint of which no more than the classifier may be new."""
+    with sizes_in_words(path, argument=argument):
+        loaded: Any = kind.from_pretrained(path, output_loading_info=True, **options)
+    model, loading_info = loaded
+    check_only_head_is_new(path, loading_info, argument=argument)
+    return model
+
+
 def _answers_with(path: str, labels: dict[str, Any], download: dict[str, Any]) -> bool:
     """Tell whether a checkpoint's labels are these, in whatever order."""
-    if _model_type(path, download) is None:
-        return False
-    names = PreTrainedConfig.get_config_dict(path, **download)[0].get("id2label") or {}
+    names = checkpoint_config(path, **download).get("id2label") or {}
     return sorted(names.values()) == sorted(labels["id2label"].values())
 
 
@@ -163,6 +178,4 @@ def _draw_embeddings(student: FastASTForAudioClassification) -> FastASTForAudioC
 
 def _model_type(path: str, download: dict[str, Any]) -> str | None:
     """Read a checkpoint's model type; None if it has no config.json, as EfficientAT and timm were released."""
-    if cached_file(path, "config.json", _raise_exceptions_for_missing_entries=False, **download) is None:
-        return None
-    return PreTrainedConfig.get_config_dict(path, **download)[0].get("model_type")
+    return checkpoint_config(path, **download).get("model_type")

@@ -1,7 +1,7 @@
 """Whether the sizes that a config.json tells are those of the weights beside it: told in words, and before a model is built."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,12 +49,33 @@ def check_sizes(name: str, config_dict: dict[str, Any], merging: dict[str, Any])
         )
 
 
+def check_only_head_is_new(name: str, loading_info: Mapping[str, Any], *, argument: str = "model") -> None:
+    """Refuse a start of which anything but the classifier is drawn anew, since its weights are missing or of other sizes.
+
+    Args:
+        name: Folder, or name on the Hub, that was loaded.
+        loading_info: What `from_pretrained(..., output_loading_info=True)` tells.
+        argument: What the message calls the checkpoint.
+
+    Raises:
+        ValueError: Naming what would be drawn.
+    """
+    drawn = {*loading_info["missing_keys"], *(key for key, *_ in loading_info["mismatched_keys"])}
+    others = sorted(key for key in drawn if not key.startswith("classifier."))
+    if others:
+        raise ValueError(
+            f"`{argument}` must have weights for all but its classifier, of the sizes in its config.json, got {name} without "
+            f"{len(others)} of them, such as {others[0]}. {_COPY_BOTH}"
+        )
+
+
 @contextmanager
-def sizes_in_words(name: str) -> Iterator[None]:
+def sizes_in_words(name: str, *, argument: str = "model") -> Iterator[None]:
     """Say what is wrong with weights of other sizes than config.json names, which transformers lists in its log.
 
     Args:
         name: Folder, or name on the Hub, that the block loads.
+        argument: What the message calls it.
 
     Raises:
         ValueError: In place of transformers' own error.
@@ -65,5 +86,6 @@ def sizes_in_words(name: str) -> Iterator[None]:
         if "ignore_mismatched_sizes" not in str(error):
             raise
         raise ValueError(
-            f"`model` must have the sizes of its weights in its config.json, got {name} with others, as listed above. {_COPY_BOTH}"
+            f"`{argument}` must have the sizes of its weights in its config.json, got {name} with others, as listed above. "
+            f"{_COPY_BOTH}"
         ) from error

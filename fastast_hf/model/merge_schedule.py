@@ -95,8 +95,7 @@ def check_merging(
     if any(ratios):
         raise ValueError(
             f"`merge_ratio` and `tokens_merged_per_layer` must not both be set, got {merge_ratio} and "
-            f"{tokens_merged_per_layer}. Give `merge_ratio=0` with a count, or `tokens_merged_per_layer=None` with a "
-            "ratio."
+            f"{tokens_merged_per_layer}. Leave one of them out; a ratio of 0 counts as left out."
         )
     for layer, count in enumerate(_one_per_layer("tokens_merged_per_layer", tokens_merged_per_layer, num_layers, int)):
         most = num_patches // 2

@@ -1,5 +1,7 @@
 """Feature extraction for FastAST: waveforms to normalised log-mel spectrograms."""
 
+import math
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ logger = logging.get_logger(__name__)
 
 # The frames of AST's patches; a spectrogram that is shorter holds none.
 _FRAMES_OF_A_PATCH = 16
+
+# Far beyond what sounds and models have; a file of settings that says more would only fill the memory.
+_MOST = {"sampling_rate": 1_000_000, "num_mel_bins": 4_096, "max_length": 1_000_000}
 
 
 class FastASTFeatureExtractor(ASTFeatureExtractor):
@@ -32,7 +37,7 @@ class FastASTFeatureExtractor(ASTFeatureExtractor):
             `sampling_rate` in Hz, `do_normalize`, `mean` and `std` of the log-mel values.
 
     Raises:
-        ValueError: if `padding` is neither.
+        ValueError: if `padding` is neither, or a setting is no such number.
 
     Example:
     ```python
@@ -61,6 +66,9 @@ class FastASTFeatureExtractor(ASTFeatureExtractor):
         padding: str = "max_length",
         **kwargs: Any,
     ) -> None:
+        _check_counts(sampling_rate=sampling_rate, num_mel_bins=num_mel_bins, max_length=max_length)
+        if do_normalize:
+            _check_normalization(mean, std)
         # Not AST's own, which would make NumPy filters, and warn of those that are empty, to throw them away.
         super(ASTFeatureExtractor, self).__init__(feature_size, sampling_rate, padding_value, **kwargs)
         self.num_mel_bins = num_mel_bins
@@ -169,6 +177,24 @@ class FastASTFeatureExtractor(ASTFeatureExtractor):
         return [
             torch.from_numpy(np.require(waveform[:samples], requirements=("C", "A", "W"))) for waveform in waveforms
         ]
+
+
+def _check_counts(**counts: Any) -> None:
+    """Refuse what is no whole number, or one that nothing has."""
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= int(count) <= _MOST[name]:
+            raise ValueError(
+                f"`{name}` must be a whole number from 1 to {_MOST[name]:,}, got {count!r}. Look into preprocessor_config.json."
+            )
+
+
+def _check_normalization(mean: Any, std: Any) -> None:
+    """Refuse what log-mel values cannot be normalised with."""
+    for name, value in {"mean": mean, "std": std}.items():
+        if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+            raise ValueError(f"`{name}` must be a finite number, got {value!r}. Look into preprocessor_config.json.")
+    if std <= 0:
+        raise ValueError(f"`std` must be above 0, got {std!r}. Look into preprocessor_config.json.")
 
 
 def _check_padding(padding: str) -> str:

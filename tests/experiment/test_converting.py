@@ -68,6 +68,15 @@ def test_the_folder_runs_where_the_package_is_not_installed(ast_folder, tmp_path
     assert 'revision="<commit>", trust_remote_code=True' in card.text
 
 
+def test_sizes_that_are_not_those_of_the_weights_are_told(ast_folder, tmp_path):
+    path = ast_folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"intermediate_size": 40}))
+    with pytest.raises(
+        ValueError, match=r"`model` must have the sizes of its weights in its config\.json, got .*ast with others"
+    ):
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast")
+
+
 def test_the_licence_of_a_folder_stays(ast_folder, tmp_path):
     source = tmp_path / "licensed"
     shutil.copytree(ast_folder, source)
@@ -76,7 +85,9 @@ def test_the_licence_of_a_folder_stays(ast_folder, tmp_path):
     made = convert_checkpoint(arguments(source), tmp_path / "fast")
     assert ModelCard.load(made.folder / "README.md").data.license == "bsd-3-clause"
     card.write_text("---\nlicense: [bsd\n---\n")
-    with pytest.raises(ValueError, match=r"README\.md must begin with metadata in YAML, got while parsing a flow sequence\. Mend"):
+    with pytest.raises(
+        ValueError, match=r"README\.md must begin with metadata in YAML, got while parsing a flow sequence\. Mend"
+    ):
         convert_checkpoint(arguments(source), tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
@@ -159,7 +170,8 @@ def test_labels_belong_to_a_new_head_alone(ast_folder, vit_folder, tmp_path):
     with pytest.raises(ValueError, match=r"`label` must be left out for an AST, got dog\. .* has labels of its own"):
         convert_checkpoint(arguments(ast_folder), tmp_path / "fast", labels=["dog"])
     with pytest.raises(
-        ValueError, match=r"`label` must be given twice at least for a ViT or DeiT, got \['dog', 'dog'\]"
+        ValueError,
+        match=r"`label` must be given at least twice for a ViT or DeiT, with different names, got \['dog', 'dog'\]",
     ):
         convert_checkpoint(arguments(vit_folder), tmp_path / "fast", labels=["dog", "dog"])
     assert not (tmp_path / "fast").exists()
@@ -199,7 +211,9 @@ def test_another_kind_of_model_is_told_by_its_type_before_labels_are_asked_for(k
 def test_a_vit_is_asked_for_labels(config, tmp_path):
     (tmp_path / "vit").mkdir()
     (tmp_path / "vit" / "config.json").write_text(json.dumps({"pretrained_cfg": {}, "num_classes": 9, **config}))
-    with pytest.raises(ValueError, match=r"`label` must be given twice at least for a ViT or DeiT, got \[\]"):
+    with pytest.raises(
+        ValueError, match=r"`label` must be given at least twice for a ViT or DeiT, with different names, got \[\]"
+    ):
         convert_checkpoint(arguments(tmp_path / "vit"), tmp_path / "fast")
 
 

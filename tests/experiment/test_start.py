@@ -1,5 +1,7 @@
 """Students and teachers are opened from whatever there is."""
 
+import json
+
 import pytest
 import torch
 from transformers import ASTConfig, ASTForAudioClassification, ViTConfig, ViTModel
@@ -95,6 +97,47 @@ def test_a_teacher_that_knows_the_labels_keeps_its_own_order(tmp_path):
     teacher = open_teacher(arguments, ModelArguments(), LABELS, STUDENT)
     assert teacher.config.id2label == other_order["id2label"]
     assert knows_task(arguments, ModelArguments(), LABELS)
+
+
+OTHER_SIZES = r" must have weights for all but its classifier, of the sizes in its config\.json, got .* without {} of them, such as {}"
+
+
+def change_config(folder, **fields):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_a_start_whose_sizes_are_not_those_of_its_weights_is_not_drawn_anew(ast_folder, tmp_path):
+    change_config(ast_folder, intermediate_size=40)
+    wrong = OTHER_SIZES.format(6, r"audio_spectrogram_transformer\.layers\.0\.mlp\.fc1\.bias")
+    with pytest.raises(ValueError, match="`model_name_or_path`" + wrong):
+        open_student(ModelArguments(model_name_or_path=str(ast_folder)), LABELS)
+    with pytest.raises(ValueError, match="`teacher_name_or_path`" + wrong):
+        open_teacher(TeacherArguments(teacher_name_or_path=str(ast_folder)), ModelArguments(), LABELS, STUDENT)
+    EfficientATForAudioClassification(EfficientATConfig(width_multiplier=0.1, num_labels=9)).save_pretrained(
+        tmp_path / "cnn"
+    )
+    change_config(tmp_path / "cnn", width_multiplier=0.2)
+    with pytest.raises(ValueError, match="`teacher_name_or_path`" + OTHER_SIZES.format(r"\d+", "features")):
+        open_teacher(TeacherArguments(teacher_name_or_path=str(tmp_path / "cnn")), ModelArguments(), LABELS, STUDENT)
+
+
+def test_a_start_that_was_never_downloaded_is_told_as_such_offline(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    wrong = r"`model` must be a folder or a name on the Hub, got you/far\. .*couldn't connect"
+    with pytest.raises(OSError, match=wrong):
+        open_student(ModelArguments(model_name_or_path="you/far"), LABELS)
+    with pytest.raises(OSError, match=wrong):
+        open_teacher(TeacherArguments(teacher_name_or_path="you/far"), ModelArguments(), LABELS, STUDENT)
+
+
+def test_a_teacher_that_knows_the_labels_has_words_for_other_sizes_too(tmp_path):
+    EfficientATForAudioClassification(EfficientATConfig(width_multiplier=0.1, **LABELS)).save_pretrained(tmp_path)
+    change_config(tmp_path, width_multiplier=0.2)
+    with pytest.raises(
+        ValueError, match=r"`teacher_name_or_path` must have the sizes of its weights in its config\.json"
+    ):
+        open_teacher(TeacherArguments(teacher_name_or_path=str(tmp_path)), ModelArguments(), LABELS, STUDENT)
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])

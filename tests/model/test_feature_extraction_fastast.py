@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 
 import numpy as np
 import pytest
@@ -186,3 +187,27 @@ def test_no_sampling_rate_is_warned_about_as_ast_does(transformers_log):
     values = small()(noise(4000), return_tensors="np").input_values
     np.testing.assert_array_equal(values, extract(noise(4000)))
     assert "strongly recommended to pass the `sampling_rate`" in transformers_log.text
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            {"sampling_rate": 100_000_000_000},
+            "`sampling_rate` must be a whole number from 1 to 1,000,000, got 100000000000",
+        ),
+        ({"sampling_rate": 0}, "`sampling_rate` must be a whole number from 1 to 1,000,000, got 0"),
+        ({"sampling_rate": "16 kHz"}, "`sampling_rate` must be a whole number from 1 to 1,000,000, got '16 kHz'"),
+        ({"num_mel_bins": 128.5}, "`num_mel_bins` must be a whole number from 1 to 4,096, got 128.5"),
+        ({"max_length": True}, "`max_length` must be a whole number from 1 to 1,000,000, got True"),
+        ({"mean": "x"}, "`mean` must be a finite number, got 'x'"),
+        ({"std": float("nan")}, "`std` must be a finite number, got nan"),
+        ({"std": 0}, "`std` must be above 0, got 0"),
+    ],
+)
+def test_settings_that_no_sound_has_are_refused_before_a_sound(setting, message, tmp_path):
+    FastASTFeatureExtractor().save_pretrained(tmp_path)
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | setting))
+    with pytest.raises(ValueError, match=re.escape(message) + r"\. Look into preprocessor_config\.json"):
+        FastASTFeatureExtractor.from_pretrained(tmp_path)
