@@ -60,10 +60,17 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch):
     assert len(names["classify"]({"raw": waveform, "sampling_rate": 16_000})) == 5
 
 
-PAGES = [path for place in ("", "examples/", "model_cards/", "fastast_hf/hub/") for path in ROOT.glob(f"{place}*.md")]
+PAGES = [
+    path
+    for place in ("", "examples/", "examples/space/", "model_cards/", "model_cards/*/", "fastast_hf/hub/")
+    for path in ROOT.glob(f"{place}*.md")
+]
+REMOTE_CODE, PIN = "trust_remote_code=True", 'revision="<commit>"'
 
 
-@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("model_cards/*/README.md")], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_remote_code_is_pinned_wherever_a_reader_meets_it(page):
     text = page.read_text(encoding="utf-8")
-    assert text.count("trust_remote_code=True") == text.count('revision="<commit>"')
+    assert text.count(REMOTE_CODE) == text.count(PIN)
+    for found in re.finditer(REMOTE_CODE, text):
+        assert PIN in text[found.start() - 120 : found.end() + 120], text[found.start() - 120 : found.end()]

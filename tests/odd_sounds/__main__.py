@@ -29,7 +29,7 @@ from tests.odd_sounds.ways import WINDOWS, classify_all, function_way, function_
 IN_PROCESSES = {
     "classify_files": function_way,
     "classify_files, windows": function_way_in_windows,
-    "pipeline": pipeline_way,
+    "load_audio, pipeline": pipeline_way,
 }
 COMMANDS: dict[str, list[str]] = {
     "fastast classify": [],
