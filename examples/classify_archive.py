@@ -85,7 +85,10 @@ def classify(arguments: argparse.Namespace, state: PartialState) -> ArchiveProgr
     device = "cpu" if state.device.type == "mps" else str(state.device)  # see find_device
     with without_retries_in_the_log():
         model, feature_extractor = load_classifier(
-            arguments.model or embedded_model(), merge_ratio=arguments.merge_ratio, device=device, dtype=arguments.dtype
+            arguments.model or embedded_model(),
+            merge_ratio=arguments.merge_ratio,
+            device=device,
+            dtype=arguments.dtype,
         )
     sounds = open_archive(
         arguments.sounds,

@@ -35,6 +35,8 @@ from fastast_hf.classification.stream_classifier import Heard, StreamClassifier
 from fastast_hf.classification.stream_sources import at_real_speed, file_chunks, microphone_chunks, pipe_chunks
 from fastast_hf.cli.console import print_error, print_note, printable
 
+LINES_HEADING = "   Start - end     Merge ratio  Labels with scores"
+
 
 def main() -> None:
     """Listen until the sound ends or Ctrl-C, and sum up."""
@@ -151,12 +153,14 @@ def print_json(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> No
 
 
 def print_lines(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> None:
-    """Print a line a window."""
-    for heard in classifier.listen(chunks):
+    """Print a line a window, and before the first what is in it."""
+    for number, heard in enumerate(classifier.listen(chunks)):
+        if number == 0:
+            print(LINES_HEADING)
         if heard.num_dropped:
             print(f"dropped {heard.num_dropped} windows, {classifier.behind:.2f} s behind")
         labels = "  ".join(f"{printable(label)} {score:.2f}" for label, score in heard.labels)
-        print(f"{heard.start:8.2f} - {heard.end:.2f} s  {ratio_name(heard.merge_ratio)}  {labels}", flush=True)
+        print(f"{heard.start:8.2f} - {heard.end:.2f} s  {ratio_name(heard.merge_ratio):11}  {labels}", flush=True)
         classifier.shown(heard)
 
 

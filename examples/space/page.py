@@ -26,8 +26,10 @@ READING_THE_MAP = """\
 
 At the top is your sound as both models get it, a log-mel spectrogram: time runs to the right, pitch upwards, bright is loud.
 Below is what FastAST has made of it behind some of its layers. A small square is a token that is still alone. **What has been
-merged into one token has one colour and no white line inside**: mostly what is alike, such as silence. The bars count the
-tokens that are left for the next layer.
+merged into one token has one colour and no white line inside**: mostly what is alike, such as silence. **A token may lie in
+several places, of one colour**, and other tokens may have a colour much like it, so the parts of the largest of such tokens
+have one number, anew behind each layer; the titles say how many have none. The bars count the patch tokens that are left for
+the next layer.
 """
 
 DETAILS = f"""\
@@ -39,7 +41,8 @@ DETAILS = f"""\
   the ratio of the medians. Reading the file and making its spectrogram are not in it. The machine is shared, so the figures
   move; the work, counted in multiplications, does not. A small model saves less time than work, since every layer also
   costs some time that does not depend on its tokens.
-- **Tokens** are those of the sound. Two more stand for the whole of it and are never merged.
+- **Patch tokens** are those of the sound, a patch of its spectrogram each at first. The {NUM_SPECIAL_TOKENS} **special tokens**
+  stand for the whole of it and are never merged; they are not in the table, the map and the bars.
 - WAV, FLAC, Ogg, Opus, MP3 and AIFF are read, up to {MAX_MEGABYTES} MB and {MAX_MINUTES} minutes. Uploads are deleted
   within two hours.
 
@@ -94,8 +97,9 @@ def figures(name: str, side: Side) -> str:
     Returns:
         Markdown.
     """
-    before, behind = side.trace.tokens[0] - NUM_SPECIAL_TOKENS, side.trace.tokens[-1] - NUM_SPECIAL_TOKENS
-    tokens = f"{before} tokens, {behind} left at the end" if behind < before else f"{before} tokens in every layer"
+    before, behind = side.trace.patch_tokens[0], side.trace.patch_tokens[-1]
+    left = f"{behind} + {NUM_SPECIAL_TOKENS} left at the end" if behind < before else "in every layer"
+    tokens = f"{before} patch tokens + {NUM_SPECIAL_TOKENS} special tokens, {left}"
     return f"### {name}\n\n**{side.milliseconds:.1f} ms** · {tokens}"
 
 
@@ -112,7 +116,7 @@ def scores(side: Side) -> dict[str, float]:
 
 
 def token_table(comparison: Comparison) -> str:
-    """List the tokens of the sound before the first layer and behind each.
+    """List the patch tokens of the sound before the first layer and behind each.
 
     Args:
         comparison: Of one sound.
@@ -120,10 +124,10 @@ def token_table(comparison: Comparison) -> str:
     Returns:
         A table in Markdown.
     """
-    layers = [str(layer) for layer in range(1, len(comparison.ast.trace.tokens))]
+    layers = [str(layer) for layer in range(1, len(comparison.ast.trace.patch_tokens))]
     sides = {"AST": comparison.ast, "FastAST": comparison.fastast}
-    rows = [[name, *(count - NUM_SPECIAL_TOKENS for count in side.trace.tokens)] for name, side in sides.items()]
-    return "### Tokens behind each layer\n\n" + markdown_table(["layer", "input", *layers], rows)
+    rows = [[name, *side.trace.patch_tokens] for name, side in sides.items()]
+    return "### Patch tokens behind each layer\n\n" + markdown_table(["layer", "input", *layers], rows)
 
 
 def picture_of_map(png: bytes) -> str:
@@ -136,8 +140,9 @@ def picture_of_map(png: bytes) -> str:
         HTML. Everything in it is this module's own.
     """
     described = (
-        "Merge map: the spectrogram of the sound, below it the tokens behind some layers, larger from layer to layer, and "
-        "bars that count the tokens, as in the table."
+        "Merge map: the spectrogram of the sound, below it the tokens behind some layers, larger from layer to layer, "
+        "with one number in all parts of a token that lies in several places, and bars that count the patch tokens, as in the "
+        "table."
     )
     data = base64.b64encode(png).decode()
     return f'<div class="merge-map"><img alt="{described}" src="data:image/png;base64,{data}"></div>'

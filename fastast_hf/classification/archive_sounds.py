@@ -143,7 +143,9 @@ def open_archive(
         try:
             dataset = load_dataset(dataset_name, dataset_config_name, split=split, revision=revision)
         except OSError as error:
-            error.add_note("`dataset_name` must be on the Hub, and there for you, or a folder. Look it up, or log in with `hf`.")
+            error.add_note(
+                "`dataset_name` must be on the Hub, and there for you, or a folder. Look it up, or log in with `hf`."
+            )
             raise
         found: ArchiveSounds = DatasetSounds(dataset, audio_column_name)
         if not Path(dataset_name).exists():  # what exists, `datasets` does not ask the Hub for

@@ -22,7 +22,7 @@ class Trace(NamedTuple):
         strides: mel bins from a patch to the next, and frames.
         sources: (1 + layers, patches) int64, the token that each patch is in, at least 2, before the first layer and behind
             each. Patches run along time first, then frequency.
-        tokens: (1 + layers) tokens, CLS and distillation token among them.
+        patch_tokens: (1 + layers) tokens that patches are in. The special tokens stand beside them and are not counted.
         labels: the best labels with their scores.
     """
 
@@ -32,7 +32,7 @@ class Trace(NamedTuple):
     patch_size: int
     strides: tuple[int, int]
     sources: np.ndarray
-    tokens: tuple[int, ...]
+    patch_tokens: tuple[int, ...]
     labels: tuple[LabelScore, ...]
 
 
@@ -71,6 +71,6 @@ def trace_waveform(
         config.patch_size,
         (config.frequency_stride, config.time_stride),
         sources,
-        tuple(NUM_SPECIAL_TOKENS + len(np.unique(row)) for row in sources),
+        tuple(len(np.unique(row)) for row in sources),
         best_labels(probabilities, config.id2label, top_k)[0],
     )

@@ -16,6 +16,8 @@ from fastast_hf.writing import naming
 # Anything else is a fault of the program, whose traceback belongs into a report.
 _ERRORS_OF_USERS = (OSError, ValueError, ImportError)
 
+_DEBUG = "--debug"
+
 _EPILOG = """
 Examples:
   fastast classify dog.wav --model MIT/ast-finetuned-audioset-10-10-0.4593
@@ -29,8 +31,8 @@ MODEL is a folder or a name on the Hub, of a FastAST or of any AST.
 
 Exit codes:
   0    all went well
-  1    an error, told on stderr; also a value that this model or machine refuses
-  2    an option or argument that fits no model
+  1    an error, told on stderr; also a value that this model refuses
+  2    an option that no model takes, or a place where nothing can be written
   3    some files could not be read, and are listed on stderr
   130  interrupted
 """
@@ -38,6 +40,12 @@ Exit codes:
 
 class _ErrorsInWords(TyperGroup):
     """Commands whose users' errors become one message and exit code 1."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take --debug wherever it stands: who has just seen an error puts it behind the same command."""
+        if _DEBUG in args:
+            args = [_DEBUG, *(argument for argument in args if argument != _DEBUG)]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -84,9 +92,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. Before the command.")
-    ] = False,
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
     """Run an Audio Spectrogram Transformer several times faster.
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from fastast_hf.cli.console import print_json, print_result
 from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import Device, merge_ratio_option
+from fastast_hf.cli.outputs import check_output_file, check_output_picture
 from fastast_hf.hub.file_to_label_tables import file_to_label_table
 from fastast_hf.hub.speed_tables import front_end_table, narrow_speed_columns
 from fastast_hf.hub.tables import conditions_line, results_block
@@ -146,16 +147,9 @@ def benchmark(
     unmerged. All rows of a batch size take turns, so that they meet the same
     machine.
     """
-    from fastast_hf.experiment.files import check_output_path, write_json
-
-    if output is not None:
-        check_output_path(output)
-    if plot is not None:
-        from fastast_hf.visualization.pictures import check_picture_path
-        from fastast_hf.visualization.speed import plot_speed
-
-        check_picture_path(plot)
-        check_output_path(plot, option="plot")
+    check_output_file(output, "--output")
+    check_output_picture(plot, "--plot")
+    from fastast_hf.experiment.files import write_json
     from fastast_hf.speed.measuring import measure_variants
     from fastast_hf.speed.settings import speed_settings
     from fastast_hf.speed.sounds import check_sound_files, choose_sound_files
@@ -188,6 +182,8 @@ def benchmark(
     else:
         _print_results(results)
     if plot is not None:  # last: nothing is lost if it fails
+        from fastast_hf.visualization.speed import plot_speed
+
         plot_speed(results, plot)
 
 

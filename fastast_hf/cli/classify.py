@@ -16,6 +16,7 @@ from fastast_hf.cli.formats import WRITERS, Format
 from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_truncated, print_unreadable
 from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import ModelOrEmbedded, merge_ratio_option
+from fastast_hf.cli.outputs import check_output_file
 from fastast_hf.writing import naming
 
 if TYPE_CHECKING:  # it comes with datasets
@@ -99,6 +100,7 @@ def classify(
     longer file, or with --window all of it, window by window.
     """
     output_format = _choose_format(format, json, output)
+    check_output_file(output, "--output", in_place=True)
     if hop is not None and window is None:
         raise typer.BadParameter(
             f"must be left out without --window, got {hop:g}. Give both, in seconds.", param_hint="--hop"

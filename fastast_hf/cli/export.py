@@ -8,6 +8,7 @@ import typer
 from fastast_hf.cli.console import print_json, print_note, print_result, printable, working
 from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import MergeRatio, Model
+from fastast_hf.cli.outputs import check_output_file
 from fastast_hf.hub.checked_export import export_checked_onnx
 from fastast_hf.hub.export import check_export_tools
 
@@ -44,10 +45,8 @@ def export(
     with other noises. If they are off on all five, that is an error, and what
     was there before stays.
     """
-    from fastast_hf.experiment.files import check_output_path
-
+    check_output_file(output, "OUTPUT")
     check_export_tools("onnx", "onnxscript", "onnxruntime")
-    check_output_path(output)
     classifier, feature_extractor = open_classifier(
         model, merge_ratio=merge_ratio, tokens_merged_per_layer=tokens_merged_per_layer, device="cpu"
     )

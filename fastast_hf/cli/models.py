@@ -46,9 +46,13 @@ def waiting_for(
         console: Where; stderr if not given.
     """
     console = console or Console(stderr=True)
+    if not console.is_terminal:
+        with without_retries_in_the_log():
+            yield
+        return
     with working(f"Asking the Hub for {printable(name)}", console=console), without_retries_in_the_log():
         checkpoint_config(name, revision=revision)  # of a folder it takes no time
-    if not console.is_terminal or not has_weights_here(name, revision=revision):
+    if not has_weights_here(name, revision=revision):
         yield
         return
     with working(description, console=console):

@@ -8,7 +8,9 @@ import typer
 from fastast_hf.cli.console import print_json, print_result, printable
 from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import Device, MergeRatio, ModelOrEmbedded
+from fastast_hf.cli.outputs import check_output_picture
 from fastast_hf.model.log_mel import samples_of_frames
+from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 
 EPILOG = """
 Examples:
@@ -18,7 +20,13 @@ Examples:
   fastast trace dog.wav --model my-fastast --json
 
 In the picture, patches that are one token have one colour, the mean of
-theirs, and no line between them.
+theirs, and no line between them. A token may lie in several places, of one
+colour, and other tokens may have a colour much like it: parts with the same
+number are one token. Behind each layer the largest of such tokens get
+numbers, anew from 1; the title says how many get none.
+
+Patch tokens are counted. The special tokens, CLS and distillation token, are
+never merged and not drawn; to the sources of --json they are 0 and 1.
 """
 
 
@@ -42,7 +50,7 @@ def trace(
     ] = None,
     device: Device = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print tokens, labels and the token of every patch as JSON.")
+        bool, typer.Option("--json", help="Print the counts, the labels and the token of every patch as JSON.")
     ] = False,
 ) -> None:
     """Show which patches of a sound end in one token, layer by layer.
@@ -57,10 +65,7 @@ def trace(
         raise typer.BadParameter(
             f"must be a sound file, got the folder {printable(str(file))}. Name one file of it.", param_hint="FILE"
         )
-    if output is not None:
-        from fastast_hf.visualization.pictures import check_picture_path
-
-        check_picture_path(output)
+    check_output_picture(output, "--output")
     from fastast_hf.classification.loading import embedded_model
     from fastast_hf.classification.recordings import beginning
     from fastast_hf.classification.tracing import trace_waveform
@@ -81,11 +86,14 @@ def trace(
                 "path": str(file),
                 "labels": [label._asdict() for label in found.labels],
                 "patch_grid": found.patch_grid,
-                "tokens": found.tokens,
+                "patch_tokens": found.patch_tokens,
+                "special_tokens": NUM_SPECIAL_TOKENS,
                 "sources": found.sources.tolist(),
             }
         )
         return
-    print_result(f"{printable(str(output))}: {found.tokens[0]} tokens, {found.tokens[-1]} behind the last layer")
+    first, last = found.patch_tokens[0], found.patch_tokens[-1]
+    counts = f"{first} patch tokens + {NUM_SPECIAL_TOKENS} special tokens; {last} + {NUM_SPECIAL_TOKENS} behind the last layer"
+    print_result(f"{printable(str(output))}: {counts}")
     for label in found.labels:
         print_result(f"  {label.score:6.1%}  {printable(label.label)}")

@@ -6,12 +6,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.text import Text
 
 from fastast_hf.cli.console import print_json, print_note, print_result, printable
+from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_unreadable
 from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import Device, Model
+from fastast_hf.cli.outputs import check_output_file, check_output_folder, check_output_picture
 from fastast_hf.hub.tables import results_block
-from fastast_hf.hub.tuning_tables import chosen_row, layers_line, tuning_table
+from fastast_hf.hub.tuning_tables import better_constant_note, chosen_row, layers_line, tuning_table
 
 EPILOG = """
 Examples:
@@ -22,8 +25,10 @@ Examples:
 The sounds need no labels: answers are compared with the model's own without
 merging. A hundred sounds of the kinds that the model will hear make a good
 search; two of three are searched on, the others judge, or those of
---check-dir. --speedup counts multiply-accumulates; "fastast benchmark" tells
-the time that they save.
+--check-dir. What judges does not choose: where one ratio or one r for all
+layers does better there, a note gives the command that takes it. --speedup
+counts multiply-accumulates; "fastast benchmark" tells the time that they
+save. Sounds that cannot be read are left out and listed; the exit code is 3.
 """
 
 
@@ -75,17 +80,13 @@ def tune(
     The winner is written into the model's config.json: it merges so wherever
     it is loaded from then on.
     """
-    from fastast_hf.experiment.files import check_output_path, write_json
+    check_output_folder(output, "--output")
+    check_output_file(results, "--results")
+    check_output_picture(plot, "--plot")
+    from fastast_hf.experiment.files import write_json
     from fastast_hf.experiment.tuned_folder import check_tuned_folder, write_schedule
-
-    if plot is not None:
-        from fastast_hf.visualization.pictures import check_picture_path
-        from fastast_hf.visualization.schedules import plot_schedules
-
-        check_picture_path(plot)
-        check_output_path(plot, option="plot")
     from fastast_hf.speed.contenders import Opened
-    from fastast_hf.speed.sounds import check_sounds_are_apart, choose_sound_files, padded_spectrograms
+    from fastast_hf.speed.sounds import check_sounds_are_apart, choose_sound_files, readable_spectrograms
     from fastast_hf.speed.tuned_schedule import TuningSettings, check_settings, tune_schedule
 
     settings = TuningSettings(
@@ -93,14 +94,17 @@ def tune(
     )
     check_settings(settings)
     check_tuned_folder(model, output)
-    if results is not None:
-        check_output_path(results, option="results")
-    folders = [data_dir] if check_dir is None else [data_dir, check_dir]
-    paths = [choose_sound_files(folder, limit) for folder in folders]
-    check_sounds_are_apart(*paths)
+    folders = {"data_dir": data_dir} | ({} if check_dir is None else {"check_dir": check_dir})
+    paths = {option: choose_sound_files(folder, limit, option=option) for option, folder in folders.items()}
+    check_sounds_are_apart(*paths.values())
     opened = Opened(Path(model).resolve().name, *open_classifier(model, device=device))
-    clips, *others = (padded_spectrograms(chosen, opened.feature_extractor) for chosen in paths)
-    found = tune_schedule(opened, clips, settings, clips_to_check=others[0] if others else None)
+    sounds = [readable_spectrograms(files, opened.feature_extractor, option=option) for option, files in paths.items()]
+    unreadable = {path: why for part in sounds for path, why in part.unreadable.items()}
+    # before the search, which takes minutes that other sounds may be worth
+    is_incomplete = print_unreadable(unreadable.items(), sum(map(len, paths.values())))
+    clips, *others = (part.features for part in sounds)
+    found = tune_schedule(opened, clips, settings, clips_to_check=others[0] if others else None, checkpoint=model)
+    found["tuning"]["unreadable"] = unreadable
     if results is not None:
         write_json(results, found)
     written = write_schedule(opened, model, output, chosen_row(found)["merging"])
@@ -110,7 +114,11 @@ def tune(
         _print_results(found)
         print_note(f"The schedule is in {printable(str(written))}.", title="Written")
     if plot is not None:  # last: nothing is lost if it fails
+        from fastast_hf.visualization.schedules import plot_schedules
+
         plot_schedules(found, plot)
+    if is_incomplete:
+        raise typer.Exit(EXIT_CODE_UNREADABLE)
 
 
 def _print_results(found: dict[str, Any]) -> None:
@@ -120,4 +128,8 @@ def _print_results(found: dict[str, Any]) -> None:
         print_result(results_block(found))
         return
     console.print(Markdown(tuning_table(found)))
+    if note := better_constant_note(found):
+        console.print(Markdown(note[0]))
+        # one line however long, and with its path: so that it can be copied
+        console.print(Text(printable(found["tuning"]["better_constant"]["command"])), soft_wrap=True)
     console.print(Markdown(layers_line(found)))

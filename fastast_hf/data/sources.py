@@ -85,9 +85,7 @@ def _read_mapping(source: Mapping[str, Any]) -> tuple[bytes, str]:
 def _read_path(path: Path) -> tuple[bytes, str]:
     name = repr(str(path))
     if path.is_dir():
-        raise IsADirectoryError(
-            f"`source` must be a sound file, got the folder {name}. Pass one file of it."
-        )
+        raise IsADirectoryError(f"`source` must be a sound file, got the folder {name}. Pass one file of it.")
     if path.is_char_device() or path.is_block_device():
         raise ValueError(
             f"`source` must be a sound file, got the device {name}, which may never end. Record it into a file first."

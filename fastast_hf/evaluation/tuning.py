@@ -105,7 +105,7 @@ def search_schedule(
         num_layers: layers.
         trials: most schedules to try, at least 1.
         seconds: try no further one after this long.
-        shapes: schedules to try first, scaled to `target`: for example the best at another target.
+        shapes: schedules to try first, scaled to `target`: for example the best at another target, or what constant r makes.
         seed: of all that is random. Without `seconds`, equal seeds try equal schedules.
         tell: called after each trial.
 

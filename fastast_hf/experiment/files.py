@@ -1,10 +1,11 @@
 """Small files of a run, written so that nobody ever reads half of one."""
 
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,25 +34,34 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def check_output_path(path: Path, *, option: str = "output") -> None:
+def check_output_path(path: Path, *, option: str = "output", in_place: bool = False) -> None:
     """Find out before the work whether what comes of it can be written. Nothing is made that stays.
 
     Args:
         path: the file; neither it nor its folder need be there.
         option: what its user calls it.
+        in_place: whether a file that is there is opened itself, such as /dev/stdout, and not replaced by another one, which
+            its folder must take.
 
     Raises:
-        OSError: if no file can be made in its folder, or in the nearest one above that is there.
+        OSError: if no file can be made in its folder, or in the nearest one above that is there, or the one that is there
+            cannot be opened.
         ValueError: if `path` is a folder.
     """
     _check_is_no_folder(path, option)
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    is_opened = in_place and _is_there(path)
+    place = path if is_opened else next(filter(_is_there, path.absolute().parents))
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()  # says that a name is too long
+        if not is_opened:
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise type(error)(
-            f"`{option}` must be where a file can be written, got {path} ({error.strerror}: {folder}). Give another place."
+            f"`{option}` must be where a file can be written, got {path} ({error.strerror}: {place}). Give another place."
         ) from error
 
 
@@ -127,5 +137,12 @@ def _why_not_written(folder: Path) -> str:
 
 
 def _check_is_no_folder(path: Path, option: str) -> None:
-    if path.is_dir():
+    if _is_there(path) and path.is_dir():
         raise ValueError(f"`{option}` must be a file, got the folder {path}. Give the name of a file in it.")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # its name is too long, or it lies where nobody may look: whoever writes there is told
+        return False

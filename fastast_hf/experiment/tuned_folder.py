@@ -24,7 +24,6 @@ def check_tuned_folder(model: str, output: Path | None) -> None:
     """
     if output is not None:
         check_new_folder(output)
-        check_output_path(output / "config.json")
         return
     if not (Path(model).is_dir() and checkpoint_config(model).get("model_type") == FastASTConfig.model_type):
         raise ValueError(

@@ -91,5 +91,7 @@ def license_of_card(directory: Path | str) -> str | None:
         stated = ModelCard.load(path).data.license if path.is_file() else None
     except (ValueError, YAMLError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} must begin with metadata in YAML, got {reason}. Mend it, or move it away.") from error
+        raise ValueError(
+            f"{path} must begin with metadata in YAML, got {reason}. Mend it, or move it away."
+        ) from error
     return stated if is_license(stated) else None

@@ -35,7 +35,9 @@ A file of a search for a merge schedule has `"kind": "tuning"`, `model` and
 ```
 tuning         speedup or max_drop; num_clips_searched, num_clips_checked, num_frames, trials, seconds, seed; rows [...], each
                with name, merging {a field of FastASTConfig}, mac_ratio, mean_kl and top_answer (0 to 1) of the checked clips
-               beside the unmerged model; chosen, the name of a row
+               beside the unmerged model; chosen, the name of a row; better_constant, null or the name, the mean_kl and the
+               command (a line for a shell) of the row of one ratio or one r that these clips like better than the chosen one;
+               if it applies unreadable {path of a sound that was left out: why}
 ```
 A file of several models over several folds or seeds has `"kind": "comparison"` and
 

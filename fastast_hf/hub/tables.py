@@ -15,7 +15,7 @@ from fastast_hf.hub.markdown import NO_LINK, code_block, escape_markdown, markdo
 from fastast_hf.hub.question_tables import question_tables
 from fastast_hf.hub.results import MODEL_NAMES, kind_of, load_results
 from fastast_hf.hub.speed_tables import front_end_table, paying_rows_table, speed_table
-from fastast_hf.hub.tuning_tables import layers_line, tuning_table
+from fastast_hf.hub.tuning_tables import better_constant_note, layers_line, tuning_table
 
 _START = re.compile(r"<!-- results:(.*?) -->")
 _BLOCK = re.compile(r"(?P<start><!-- results:(?P<name>.*?) -->)(?P<body>.*?)(?P<end><!-- /results -->)", re.DOTALL)
@@ -158,7 +158,12 @@ def results_block(results: Mapping[str, Any], *, only_what_pays: bool = False) -
     write = {
         "run": lambda: [models_table(results), data_line(results), conditions_line(results)],
         "speed": lambda: _of_speed(results, only_what_pays=only_what_pays),
-        "tuning": lambda: [tuning_table(results), layers_line(results), search_line(results)],
+        "tuning": lambda: [
+            tuning_table(results),
+            *better_constant_note(results),
+            layers_line(results),
+            search_line(results),
+        ],
         "comparison": lambda: _of_comparison(results),
         "questions": lambda: [question_tables(results), runs_line(results)],
         "commands": lambda: [command_blocks(results), runs_line(results)],

@@ -1,9 +1,12 @@
 """The tables of a search for a merge schedule: what was found beside constants, and how much each layer merges."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastast_hf.hub.markdown import escape_markdown, markdown_table
+from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
+
+KL_DIGITS = 5
+"""Digits behind the point that tables show of a divergence."""
 
 
 def tuning_table(results: Mapping[str, Any]) -> str:
@@ -21,7 +24,7 @@ def tuning_table(results: Mapping[str, Any]) -> str:
         [
             row["name"],
             f"{row['mac_ratio']:.2f}x",
-            f"{row['mean_kl']:.5f}",
+            _kl(row),
             f"{row['top_answer']:.1%}",
             _mark(row, tuning),
         ]
@@ -33,7 +36,31 @@ def tuning_table(results: Mapping[str, Any]) -> str:
         f"{tuning['trials']:,} schedules were tried on {tuning['num_clips_searched']:,} others, in "
         f"{tuning['seconds'] / 60:.1f} minutes."
     )
+    left_out = len(tuning.get("unreadable") or {})
+    line += f" Left out because they cannot be read: {left_out:,}." if left_out else ""
     return f"{table}\n\n{escape_markdown(line)}"
+
+
+def better_constant_note(results: Mapping[str, Any]) -> list[str]:
+    """Say that a constant schedule moved the answers less than the one that was chosen, and why it was not chosen for that.
+
+    Args:
+        results: Checked results of a search.
+
+    Returns:
+        Two paragraphs of Markdown, the second the command that takes the constant schedule; none if there is nothing to say.
+    """
+    tuning = results["tuning"]
+    better = tuning.get("better_constant")
+    if not better:
+        return []
+    constant, chosen = (_row_of(results, name) for name in (better["name"], tuning["chosen"]))
+    line = (
+        f"Note: on the clips that judge, {constant['name']} moves the answers less than {chosen['name']}, which was chosen: mean "
+        f"KL {_kl(constant)} at {constant['mac_ratio']:.2f}x, not {_kl(chosen)} at {chosen['mac_ratio']:.2f}x. These clips only "
+        f"judge: a schedule that they chose, they could not judge. This takes {constant['name']}:"
+    )
+    return [escape_markdown(line), code_block(better["command"], "bash")]
 
 
 def layers_line(results: Mapping[str, Any]) -> str:
@@ -58,8 +85,7 @@ def chosen_row(results: Mapping[str, Any]) -> Mapping[str, Any]:
     Returns:
         Its row.
     """
-    tuning = results["tuning"]
-    return next(row for row in tuning["rows"] if row["name"] == tuning["chosen"])
+    return _row_of(results, results["tuning"]["chosen"])
 
 
 def check_tuning(tuning: Any) -> None:
@@ -89,6 +115,35 @@ def check_tuning(tuning: Any) -> None:
         raise ValueError(
             f"`tuning.chosen` must name one of the rows, got {tuning.get('chosen')!r}. Run `fastast tune` again."
         )
+    _check_better_constant(tuning.get("better_constant"), [row["name"] for row in rows])
+    if not isinstance(tuning.get("unreadable", {}), Mapping):
+        raise ValueError(
+            f"`tuning.unreadable` must be a dictionary, got {tuning['unreadable']!r}. Run `fastast tune` again."
+        )
+
+
+def _check_better_constant(better: Any, names: Sequence[str]) -> None:
+    """Check what is told of a constant schedule that is better than the chosen one, if there is one."""
+    if better is None:
+        return
+    if (
+        not isinstance(better, Mapping)
+        or better.get("name") not in names
+        or not isinstance(better.get("command"), str)
+    ):
+        raise ValueError(
+            "`tuning.better_constant` must be null, or have the name of one of the rows and a command, got "
+            f"{better!r}. Run `fastast tune` again."
+        )
+    _check_number("tuning.better_constant.mean_kl", better.get("mean_kl"))
+
+
+def _row_of(results: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return next(row for row in results["tuning"]["rows"] if row["name"] == name)
+
+
+def _kl(row: Mapping[str, Any]) -> str:
+    return f"{row['mean_kl']:.{KL_DIGITS}f}"
 
 
 def _mark(row: Mapping[str, Any], tuning: Mapping[str, Any]) -> str:

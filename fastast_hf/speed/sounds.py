@@ -2,21 +2,36 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from fastast_hf.classification import find_sound_files
 from fastast_hf.data import load_audio
+from fastast_hf.hub.markdown import printable
 from fastast_hf.model import FastASTFeatureExtractor
 from fastast_hf.progress import late_bar
 
 
-def choose_sound_files(folder: Path, limit: int) -> list[Path]:
+class ReadableSounds(NamedTuple):
+    """The features of sounds, without what cannot be read.
+
+    Attributes:
+        features: (clips, max_length, mels) float32 of the others, in their order; at least one clip.
+        unreadable: Why each of those cannot be read, by its path; both are printable.
+    """
+
+    features: torch.Tensor
+    unreadable: dict[str, str]
+
+
+def choose_sound_files(folder: Path, limit: int, *, option: str = "data_dir") -> list[Path]:
     """Choose sound files, spread evenly over a folder: classes often lie one after the other.
 
     Args:
         folder: Searched with all that is below it.
         limit: Most files to choose, at least 1.
+        option: What the user calls the folder.
 
     Returns:
         The files, in the order of their names.
@@ -28,7 +43,7 @@ def choose_sound_files(folder: Path, limit: int) -> list[Path]:
         raise ValueError(f"`limit` must be at least 1, got {limit}. Leave it out for the default.")
     paths = [path for path in find_sound_files(folder) if path.is_file()]
     if not paths:
-        raise ValueError(f"`data_dir` must hold sound files, got none in {folder}. Check the path.")
+        raise ValueError(f"`{option}` must hold sound files, got none in {folder}. Check the path.")
     count = min(limit, len(paths))
     return [paths[index * len(paths) // count] for index in range(count)]
 
@@ -79,11 +94,41 @@ def padded_spectrograms(paths: Sequence[Path], feature_extractor: FastASTFeature
         OSError: If a file cannot be read.
         ValueError: If a file is no complete sound, naming it.
     """
+    return torch.cat([_padded_spectrogram(path, feature_extractor) for path in late_bar(paths, desc="Features")])
+
+
+def readable_spectrograms(
+    paths: Sequence[Path], feature_extractor: FastASTFeatureExtractor, *, option: str = "data_dir"
+) -> ReadableSounds:
+    """Compute what `padded_spectrograms` does, of all sounds that can be read.
+
+    Args:
+        paths: Sound files, at least one.
+        feature_extractor: What computes the features.
+        option: What the user calls where the files are.
+
+    Returns:
+        The features, and what is wrong with the other files.
+
+    Raises:
+        ValueError: If no file can be read.
+    """
+    features, unreadable = [], {}
+    for path in late_bar(paths, desc="Features"):
+        try:
+            features.append(_padded_spectrogram(path, feature_extractor))
+        except (OSError, ValueError) as error:
+            unreadable[printable(str(path))] = printable(str(error))
+    if not features:
+        path, why = next(iter(unreadable.items()))
+        raise ValueError(
+            f"`{option}` must hold a sound that can be read, got {len(paths)} of {len(paths)} that cannot, first {path}: {why}"
+        )
+    return ReadableSounds(torch.cat(features), unreadable)
+
+
+def _padded_spectrogram(path: Path, feature_extractor: FastASTFeatureExtractor) -> torch.Tensor:
+    """Give (1, max_length, mels) float32."""
     rate = feature_extractor.sampling_rate
-    features = [
-        feature_extractor(
-            load_audio(path, sampling_rate=rate), sampling_rate=rate, return_tensors="pt", padding="max_length"
-        )["input_values"]
-        for path in late_bar(paths, desc="Features")
-    ]
-    return torch.cat(features)
+    waveform = load_audio(path, sampling_rate=rate)
+    return feature_extractor(waveform, sampling_rate=rate, return_tensors="pt", padding="max_length")["input_values"]

@@ -1,21 +1,20 @@
 """Tune a model's merge schedule on sounds of its user: search, and hold what was found to sounds that the search did not see."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import torch
 
-from fastast_hf.evaluation import agreement, count_schedule_macs, environment, inference
-from fastast_hf.evaluation.tuning import Trial, best_trial, fit_to_saving, search_schedule
+from fastast_hf.evaluation import environment
+from fastast_hf.evaluation.tuning import Trial, best_trial, search_schedule
 from fastast_hf.hub.results import SCHEMA, provenance
-from fastast_hf.model import FastASTForAudioClassification
-from fastast_hf.model.merge_schedule import plan_merges
 from fastast_hf.progress import late_bar
+from fastast_hf.speed.constant_schedules import better_constant, constant_count, constant_ratios, conversion_command
 from fastast_hf.speed.contenders import Opened
-from fastast_hf.speed.variants import with_schedule
+from fastast_hf.speed.schedule_answers import AnswersOfSchedules, merging_of
 
 SPEEDUPS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 """Savings at which constants are told, and which a search for the fastest schedule goes through."""
@@ -23,10 +22,6 @@ SPEEDUPS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 _LEAST_CLIPS = 6
 _ONE_OF = 3
 """Of so many clips, one is not searched on."""
-
-_TEMPERATURE = 2.0
-"""The search goes by softer answers. At a temperature of 1 a few undecided clips make most of the mean divergence, and the
-schedule that suits them suits no others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +46,17 @@ class TuningSettings:
 
 
 def tune_schedule(
-    opened: Opened, clips: torch.Tensor, settings: TuningSettings, *, clips_to_check: torch.Tensor | None = None
+    opened: Opened,
+    clips: torch.Tensor,
+    settings: TuningSettings,
+    *,
+    clips_to_check: torch.Tensor | None = None,
+    checkpoint: str | None = None,
 ) -> dict[str, Any]:
     """Search the schedule that moves a model's answers least.
 
-    All that is told of a schedule is of clips that were not searched on.
+    All that is told of a schedule is of clips that were not searched on. They judge, and so they do not choose: where one
+    ratio or one r for all layers moves their answers less than what was found, that is told and changes nothing.
 
     Args:
         opened: The model. Its own schedule does not matter.
@@ -63,9 +64,11 @@ def tune_schedule(
         settings: What is searched.
         clips_to_check: (clips, frames, mels) as many frames and mels, at least one clip: what judges. Default: every third
             of `clips`, and the search has the others.
+        checkpoint: Where the model was opened from, for the command of a better constant. Default: its name.
 
     Returns:
-        Results of kind "tuning", as `fastast_hf.hub.results` describes them. `tuning.chosen` is the row that was found.
+        Results of kind "tuning", as `fastast_hf.hub.results` describes them. `tuning.chosen` is the row that was found,
+        `tuning.better_constant` a constant one that the clips to check like better.
 
     Raises:
         ValueError: If the settings contradict each other, clips are too few, or no schedule saves so much.
@@ -78,11 +81,8 @@ def tune_schedule(
         clips, clips_to_check = clips[~held_out], clips[held_out]
     searched = AnswersOfSchedules(opened.model, clips, settings.batch_size)
     checked = AnswersOfSchedules(opened.model, clips_to_check, settings.batch_size)
-    rows = [
-        *(_row(f"ratio {ratios[0]:g}", checked, ratios) for ratios in _constant_ratios(checked)),
-        *(_row(f"r {count}", checked, count) for count in _constant_counts(checked)),
-    ]
-    targets = _reachable(searched) if settings.speedup is None else [settings.speedup]
+    constants = _tell_of_constants(checked, settings)
+    targets = _reachable(searched, SPEEDUPS) if settings.speedup is None else [settings.speedup]
     if not targets:
         raise ValueError(
             f"`max_drop` must be of a model that merging makes {SPEEDUPS[0]:g}x faster at least, got one where it cannot. Give "
@@ -91,12 +91,14 @@ def tune_schedule(
     found: list[dict[str, Any]] = []
     trials = 0
     for target in targets:
-        shapes = [row["merging"]["merge_ratio"] for row in found[-1:]]
-        tried = _search(searched, target, settings, shapes)
+        tried = _search(searched, target, settings, [row["merging"]["merge_ratio"] for row in found[-1:]])
         trials += len(tried)
         found.append(_row(f"tuned {target:g}x", checked, best_trial(tried).merge_ratio))
-        if settings.max_drop is not None and _drop(found[-1]) > settings.max_drop:
+        if not _holds(found[-1], settings):
             break
+    chosen = _choose(found, settings)
+    fitting = [row for row in constants if _holds(row, settings)]
+    better = better_constant(fitting, chosen, target=targets[found.index(chosen)])
     return {
         "schema": SCHEMA,
         "kind": "tuning",
@@ -111,8 +113,15 @@ def tune_schedule(
             "trials": trials,
             "seconds": perf_counter() - start,
             "seed": settings.seed,
-            "rows": rows + found,
-            "chosen": _choose(found, settings)["name"],
+            "rows": constants + found,
+            "chosen": chosen["name"],
+            "better_constant": None
+            if better is None
+            else {
+                "name": better["name"],
+                "mean_kl": better["mean_kl"],
+                "command": conversion_command(checkpoint or opened.name, opened.name, better),
+            },
         },
     }
 
@@ -133,61 +142,12 @@ def check_settings(settings: TuningSettings) -> None:
         )
 
 
-class AnswersOfSchedules:
-    """A model's answers to the same clips, without merging and with any schedule."""
-
-    def __init__(self, model: FastASTForAudioClassification, clips: torch.Tensor, batch_size: int) -> None:
-        self._clips = clips.split(batch_size)
-        self._twin = with_schedule(model)
-        self.num_patches: int = math.prod(model.config.patch_grid_of(*clips.shape[1:]))
-        self.num_layers: int = model.config.num_hidden_layers
-        self._macs = self._macs_of((0.0,) * self.num_layers)
-        self._unmerged = self._logits()
-
-    def saving(self, schedule: Sequence[float] | int) -> float:
-        """Give how many times less work a schedule is: merge ratios, one a layer, or one count for all layers."""
-        return self._macs / self._macs_of(schedule)
-
-    def agreement(self, schedule: Sequence[float] | int) -> Any:
-        """Compare the answers of a schedule with those without merging."""
-        return agreement(self._unmerged, self._logits_of(schedule))
-
-    def divergence(self, schedule: Sequence[float] | int) -> float:
-        """Give how far a schedule moves the answers, softened: what the search makes small."""
-        return agreement(self._unmerged / _TEMPERATURE, self._logits_of(schedule) / _TEMPERATURE).mean_kl
-
-    def _logits_of(self, schedule: Sequence[float] | int) -> torch.Tensor:
-        self._twin.config.set_merge_schedule(**merging_of(schedule))
-        return self._logits()
-
-    def _macs_of(self, schedule: Sequence[float] | int) -> int:
-        planned = plan_merges(
-            self.num_patches,
-            self.num_layers,
-            **{"merge_ratio": 0.0, "tokens_merged_per_layer": None, **merging_of(schedule)},
-        )
-        return count_schedule_macs(self._twin.config, self.num_patches, planned.tokens_merged)
-
-    def _logits(self) -> torch.Tensor:
-        """Give (clips, labels) float32 on the CPU."""
-        parameter = next(self._twin.parameters())
-        with inference(self._twin):
-            return torch.cat(
-                [self._twin(batch.to(parameter.device, parameter.dtype)).logits.float().cpu() for batch in self._clips]
-            )
-
-
-def merging_of(schedule: Sequence[float] | int) -> dict[str, Any]:
-    """Write a schedule as a field of a FastASTConfig."""
-    if isinstance(schedule, int):
-        return {"tokens_merged_per_layer": schedule}
-    return {"merge_ratio": list(schedule)}
-
-
 def _search(
     answers: AnswersOfSchedules, target: float, settings: TuningSettings, shapes: Sequence[Sequence[float]]
 ) -> list[Trial]:
-    """Search at one saving."""
+    """Search at one saving, from constant r on beside what the search starts from anyway."""
+    count = constant_count(answers, target)
+    starts = [] if count is None else [answers.ratios_of(count)]
     total, name = settings.trials, f"Schedules of {target:g}x"
     with late_bar(total=total, desc=name, unit="trial") as progress:
         return search_schedule(
@@ -197,7 +157,7 @@ def _search(
             num_layers=answers.num_layers,
             trials=settings.trials,
             seconds=settings.seconds,
-            shapes=shapes,
+            shapes=[*starts, *shapes],
             seed=settings.seed,
             tell=progress.update,
         )
@@ -209,24 +169,20 @@ def _row(name: str, answers: AnswersOfSchedules, schedule: Sequence[float] | int
     return {"name": name, "merging": merging_of(schedule), "mac_ratio": answers.saving(schedule), **found.to_dict()}
 
 
-def _reachable(answers: AnswersOfSchedules) -> list[float]:
+def _tell_of_constants(answers: AnswersOfSchedules, settings: TuningSettings) -> list[dict[str, Any]]:
+    """Tell of one ratio and one r for all layers, also at the saving that is asked for: what a search has to beat."""
+    asked = () if settings.speedup is None else (settings.speedup,)
+    targets = _reachable(answers, sorted({*SPEEDUPS, *asked}))
+    counts = dict.fromkeys(constant_count(answers, target) for target in targets)
+    return [
+        *(_row(f"ratio {ratios[0]:g}", answers, ratios) for ratios in constant_ratios(answers, targets)),
+        *(_row(f"r {count}", answers, count) for count in counts if count is not None),
+    ]
+
+
+def _reachable(answers: AnswersOfSchedules, targets: Sequence[float]) -> list[float]:
     """List the savings that a model can reach."""
-    return [target for target in SPEEDUPS if answers.saving((0.5,) * answers.num_layers) >= target]
-
-
-def _constant_ratios(answers: AnswersOfSchedules) -> Iterator[tuple[float, ...]]:
-    """Give the schedules with one ratio for all layers."""
-    for target in _reachable(answers):
-        yield fit_to_saving([1.0] * answers.num_layers, answers.saving, target)
-
-
-def _constant_counts(answers: AnswersOfSchedules) -> Iterator[int]:
-    """Give the papers' r, the least that saves so much, as far as there is one."""
-    counts = range(1, answers.num_patches // 2 + 1)
-    for target in SPEEDUPS:
-        found = next((count for count in counts if answers.saving(count) >= target), None)
-        if found is not None:
-            yield found
+    return [target for target in targets if answers.saving((0.5,) * answers.num_layers) >= target]
 
 
 def _drop(row: dict[str, Any]) -> float:
@@ -234,11 +190,16 @@ def _drop(row: dict[str, Any]) -> float:
     return 100 * (1 - row["top_answer"])
 
 
+def _holds(row: dict[str, Any], settings: TuningSettings) -> bool:
+    """Tell whether no more clips changed their best label than may."""
+    return settings.max_drop is None or _drop(row) <= settings.max_drop
+
+
 def _choose(found: Sequence[dict[str, Any]], settings: TuningSettings) -> dict[str, Any]:
     """Give the last schedule that holds what was asked for."""
     if settings.max_drop is None:
         return found[-1]
-    holding = [row for row in found if _drop(row) <= settings.max_drop]
+    holding = [row for row in found if _holds(row, settings)]
     if not holding:
         raise ValueError(
             f"`max_drop` must allow a schedule of {SPEEDUPS[0]:g}x, got {settings.max_drop:g}, where {_drop(found[0]):.1f} of "

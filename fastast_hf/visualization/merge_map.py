@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from fastast_hf.model.log_mel import HOP_SECONDS, LOWEST_HZ
 from fastast_hf.model.merge_schedule import NUM_SPECIAL_TOKENS
 from fastast_hf.visualization.colors import SKY_BLUE
 from fastast_hf.visualization.fonts import make_legible
+from fastast_hf.visualization.parts import middle_of, scattered_tokens
 from fastast_hf.visualization.pictures import save_picture
 
 _COLORS = "cividis"  # even in lightness, so that it prints in grey, and told apart by all eyes
@@ -22,6 +24,8 @@ _BORDER_COLOR, _BORDER_WIDTH = "white", 0.7  # of a line, in points
 _CASING_COLOR, _CASING_WIDTH = "black", 1.3  # under it, for where the cells themselves are nearly white
 _TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000, 16000)
 _PANELS = 4
+_MOST_NUMBERED = 5  # tokens of a panel; numbers of one digit fit into the cells of a sound of ten seconds
+_NUMBER_POINTS = 7
 
 
 def plot_merge_map(trace: Trace, path: str | Path, *, layers: Sequence[int] | None = None, title: str = "") -> Path:
@@ -45,7 +49,9 @@ def plot_merge_map(trace: Trace, path: str | Path, *, layers: Sequence[int] | No
 def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: str = "") -> Figure:
     """Draw the log-mel, the tokens behind some layers, and how many tokens are left behind each.
 
-    Patches that are one token have one colour, the mean of theirs, and no line between them.
+    Patches that are one token have one colour, the mean of theirs, and no line between them. Of the tokens that lie in
+    several places, the largest five of a layer have a number, which stands in each of their parts; the title above says how
+    many have none.
 
     Args:
         trace: What became of a sound's patches.
@@ -71,10 +77,13 @@ def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: 
     _draw_log_mel(panels[0], trace, limits)
     panels[0].set_title(" · ".join(filter(None, [title, "log-mel", best])), loc="left", parse_math=False)
     for axes, layer in zip(panels[1:-1], layers, strict=True):
-        _draw_tokens(axes, trace, layer, limits)
+        means = _means_of_tokens(trace, layer)
+        _draw_tokens(axes, trace, layer, means, limits)
+        scattered = scattered_tokens(trace.sources[layer].reshape(trace.patch_grid))
+        _number_parts(axes, trace, scattered[:_MOST_NUMBERED], means, limits)
         axes.sharex(panels[0])
-        left = f"{trace.tokens[layer] - NUM_SPECIAL_TOKENS} of {trace.tokens[0] - NUM_SPECIAL_TOKENS} patch tokens"
-        axes.set_title(f"behind layer {layer}: {left}", loc="left")
+        left = f"{trace.patch_tokens[layer]} of {trace.patch_tokens[0]} patch tokens{_told_of(len(scattered))}"
+        axes.set_title(f"behind layer {layer}: {left}", loc="left", fontsize="medium")
     panels[-2].set_xlabel("seconds")
     _draw_counts(panels[-1], trace)
     make_legible(figure)
@@ -95,11 +104,11 @@ def _draw_log_mel(axes: Axes, trace: Trace, limits: tuple[float, float]) -> None
     _label_frequencies(axes, trace)
 
 
-def _draw_tokens(axes: Axes, trace: Trace, layer: int, limits: tuple[float, float]) -> None:
+def _draw_tokens(axes: Axes, trace: Trace, layer: int, means: np.ndarray, limits: tuple[float, float]) -> None:
     """Fill each patch's cell with the mean of its token, and draw lines between tokens."""
     tokens = trace.sources[layer].reshape(trace.patch_grid)
     axes.imshow(
-        _means_of_tokens(trace, layer), origin="lower", aspect="auto", cmap=_COLORS, vmin=limits[0], vmax=limits[1],
+        means, origin="lower", aspect="auto", cmap=_COLORS, vmin=limits[0], vmax=limits[1],
         extent=_extent(trace), interpolation="nearest",
     )  # fmt: skip
     casing = Stroke(linewidth=_CASING_WIDTH, foreground=_CASING_COLOR)
@@ -125,6 +134,38 @@ def _means_of_tokens(trace: Trace, layer: int) -> np.ndarray:
     _, members = np.unique(trace.sources[layer], return_inverse=True)
     means = np.bincount(members, patches) / np.bincount(members)
     return np.asarray(means[members].reshape(trace.patch_grid))
+
+
+def _number_parts(
+    axes: Axes, trace: Trace, numbered: Sequence[list[np.ndarray]], means: np.ndarray, limits: tuple[float, float]
+) -> None:
+    """Write the number of a token, from 1, into each of its parts."""
+    left, right, bottom, top = _extent(trace)
+    width, height = (right - left) / means.shape[1], (top - bottom) / means.shape[0]
+    for number, parts in enumerate(numbered, start=1):
+        for row, column in map(middle_of, parts):
+            ink, casing = _inks_on((means[row, column] - limits[0]) / ((limits[1] - limits[0]) or 1.0))
+            axes.text(
+                left + (column + 0.5) * width, bottom + (row + 0.5) * height, str(number), color=ink,
+                fontsize=_NUMBER_POINTS, fontweight="bold", ha="center", va="center_baseline",
+                path_effects=[Stroke(linewidth=_CASING_WIDTH, foreground=casing), Normal()],
+            )  # fmt: skip
+
+
+def _told_of(num_scattered: int) -> str:
+    """Say how many tokens lie in several places, and how many of them have no number."""
+    hidden = num_scattered - _MOST_NUMBERED
+    told = f"the largest {_MOST_NUMBERED} numbered, {hidden} not" if hidden > 0 else "numbered"
+    return f"; {num_scattered} in several places ({told})" if num_scattered else ""
+
+
+def _inks_on(share: float) -> tuple[str, str]:
+    """Choose white or black for what stands on a colour, by its place on the scale; the other one goes around it."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colormaps[_COLORS](share)
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]  # WCAG 2.2, relative luminance
+    return ("black", "white") if (luminance + 0.05) ** 2 > 1.05 * 0.05 else ("white", "black")
 
 
 def _extent(trace: Trace) -> tuple[float, float, float, float]:
@@ -166,7 +207,7 @@ def _mel(frequency: float) -> float:
 
 def _draw_counts(axes: Axes, trace: Trace) -> None:
     """Draw the patch tokens before the first layer and behind each."""
-    counts = [count - NUM_SPECIAL_TOKENS for count in trace.tokens]
+    counts = trace.patch_tokens
     places = range(len(counts))
     bars = axes.bar(places, counts, color=SKY_BLUE, edgecolor="black", linewidth=0.8)
     axes.bar_label(bars, fontsize="small", padding=2)
@@ -174,4 +215,6 @@ def _draw_counts(axes: Axes, trace: Trace) -> None:
     axes.set_ylim(0, 1.25 * max(counts))
     axes.set_xlabel("layer")
     axes.set_ylabel("patch tokens")
+    more = f"{NUM_SPECIAL_TOKENS} special tokens beside them never merge"
+    axes.set_title(f"patch tokens behind each layer; {more}", loc="left", fontsize="medium")
     axes.spines[["top", "right"]].set_visible(False)

@@ -51,9 +51,10 @@ def test_patches_are_followed_through_every_layer(monkeypatch):
     with torch.inference_mode():
         output = traced(clip, output_token_sources=True)
     assert found.sources[-1].tolist() == output.token_sources[0].tolist()
-    assert found.tokens[-1] == output.token_sizes.shape[1]
-    assert found.tokens == (2 + found.patch_grid[0] * found.patch_grid[1], *found.tokens[1:])
-    assert list(found.tokens) == sorted(found.tokens, reverse=True)
+    counts = found.patch_tokens
+    assert 2 + counts[-1] == output.token_sizes.shape[1], "the special tokens beside them"
+    assert counts == (found.patch_grid[0] * found.patch_grid[1], *counts[1:])
+    assert list(counts) == sorted(counts, reverse=True)
     assert found.labels[0].score == pytest.approx(output.logits.softmax(-1).max().item())
 
 
@@ -63,7 +64,7 @@ def test_nothing_is_left_behind_and_without_merging_every_patch_is_a_token():
     assert np.array_equal(first.sources, second.sources)
     assert len(first.labels) == 2
     assert not any(layer._forward_hooks for layer in traced.audio_spectrogram_transformer.layers)
-    assert set(first.tokens) == {2 + first.sources.shape[1]}
+    assert set(first.patch_tokens) == {first.sources.shape[1]}
     assert (first.sources == np.arange(2, 2 + first.sources.shape[1])).all()
 
 

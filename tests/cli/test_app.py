@@ -115,7 +115,8 @@ def test_what_a_user_can_cause_is_told_in_words(fastast, monkeypatch, error):
     result = fastast("classify", "x.wav", "--model", "model")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == f"Error: {error}".splitlines()
-    assert fastast("--debug", "classify", "x.wav", "--model", "model").exception is error
+    for debug in (["--debug", "classify", "x.wav"], ["classify", "x.wav", "--debug"]):
+        assert fastast(*debug, "--model", "model").exception is error
 
 
 @pytest.mark.parametrize("error", [KeyError("bug"), RuntimeError("bug"), AssertionError("bug")])

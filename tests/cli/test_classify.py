@@ -173,15 +173,6 @@ def test_a_wrong_window_leaves_the_old_results(fastast, fastast_folder, sounds, 
     assert (tmp_path / "out.csv").read_text() == "old"
 
 
-def test_an_output_that_cannot_be_written_is_told(fastast, fastast_folder, sounds, tmp_path):
-    (tmp_path / "out.csv").mkdir()
-    result = fastast("classify", sounds, "-m", fastast_folder, "-o", tmp_path / "out.csv")
-    assert (result.exit_code, result.stderr) == (
-        1,
-        f"Error: Is a directory: {tmp_path / 'out.csv'}\n",
-    )
-
-
 def test_too_large_a_batch_for_the_device_is_told(fastast, fastast_folder, sounds, monkeypatch):
     def full(*arguments, **options):
         raise torch.OutOfMemoryError("CUDA out of memory.")

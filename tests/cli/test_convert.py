@@ -29,9 +29,3 @@ def test_a_vit_is_told_to_be_trained(fastast, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert "The classifier is new and answers at random. Train it" in result.stderr.replace("\n", " ")
-
-
-def test_what_is_there_stays(fastast, ast_folder):
-    result = fastast("convert", ast_folder, ast_folder)
-    assert result.exit_code == 1
-    assert "`output` must be a new or empty folder" in result.stderr

@@ -54,13 +54,6 @@ def test_a_file_that_answers_otherwise_is_an_error(fastast, fastast_folder, writ
     assert "Error: `output` must answer as the model does, to 0.0001, got logits that are" in result.stderr
 
 
-def test_a_folder_is_refused_before_a_model_is_loaded(fastast, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: pytest.fail("it came too late"))
-    result = fastast("export", "model", tmp_path)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert f"Error: `output` must be a file, got the folder {tmp_path}. Give the name" in result.stderr
-
-
 def test_what_is_not_installed_is_named_before_a_model_is_loaded(fastast, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxruntime" else name)
     monkeypatch.setattr(loading, "load_classifier", lambda *_, **__: pytest.fail("it came too late"))

@@ -52,11 +52,9 @@ def test_of_the_hub_it_is_asked_and_the_bar_of_the_download_is_its_own(screen, h
     assert others
 
 
-def test_a_pipe_is_shown_nothing(screen, hub, tmp_path):
-    (tmp_path / "fast").mkdir()
-    (tmp_path / "fast" / "config.json").write_text("{}")
-    hub.publish(tmp_path / "fast", "you/fast")
+def test_a_pipe_is_shown_nothing_and_the_hub_is_asked_once(screen, hub):
     assert wait("you/fast", screen, terminal=False) == (True, "")
+    assert not hub.requests
 
 
 def test_a_name_that_the_hub_does_not_know_is_told(screen, hub):
@@ -72,7 +70,8 @@ def test_what_the_client_tries_again_is_no_line_beside_the_error(screen, hub, hu
     assert "Retrying" in hub_log.text
     hub_log.clear()
     with pytest.raises(OSError, match="you/fast"):
-        wait("you/fast", screen, terminal=terminal)
+        with waiting_for("you/fast", "Loading", console=Console(file=screen, force_terminal=terminal)):
+            checkpoint_config("you/fast")
     assert ("Asking the Hub for you/fast" in screen.getvalue()) == terminal
     assert hub_log.text == ""
 

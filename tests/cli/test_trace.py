@@ -9,7 +9,7 @@ import soundfile
 from fastast_hf.classification.tracing import trace_waveform
 from fastast_hf.data import audio, load_audio
 from fastast_hf.data.audio import stream_audio
-from tests.conftest import SIZES, full_file, requires_full, tiny_model
+from tests.conftest import SIZES, full_file, requires_full, tiny_config, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,11 @@ def test_a_picture_is_written_and_tokens_and_labels_are_told(fastast, fastast_fo
     result = fastast("trace", sound, "-o", picture, "--model", fastast_folder, "--layer", 2, "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert " tokens, " in result.stdout and "behind the last layer" in result.stdout.replace("\n", " ")
+    grid = tiny_config(num_hidden_layers=2).patch_grid_of(68, 36)  # 0.68 s
+    patches = grid[0] * grid[1]
+    left = tiny_config(num_hidden_layers=2, merge_ratio=0.25).merge_schedule(68).tokens_left[-1] - 2
+    told = f"map.png: {patches} patch tokens + 2 special tokens; {left} + 2 behind the last layer\n"
+    assert result.stdout.splitlines(keepends=True)[0].endswith(told)
     assert result.stdout.count("%") == 5
 
 
@@ -37,7 +41,9 @@ def test_json_tells_the_token_of_every_patch(fastast, fastast_folder, sound):
     model = tiny_model(num_hidden_layers=2, merge_ratio=0.4)
     expected = trace_waveform(model, extractor, load_audio(sound, sampling_rate=16_000))
     assert found["sources"] == expected.sources.tolist()
-    assert found["tokens"] == list(expected.tokens)
+    assert (found["patch_tokens"], found["special_tokens"]) == (list(expected.patch_tokens), 2)
+    assert found["patch_tokens"] == [len(set(row)) for row in found["sources"]]
+    assert "tokens" not in found, "which did not tell what it counts"
     assert [label["label"] for label in found["labels"]] == [label.label for label in expected.labels]
 
 
@@ -45,7 +51,6 @@ def test_json_tells_the_token_of_every_patch(fastast, fastast_folder, sound):
     ("options", "code", "message"),
     [
         ((), 2, "must be given unless --json is, got none"),
-        (("-o", "map.doc"), 1, "A picture's name must end in .png, .pdf or .svg, or as"),
         (("-o", "map.png", "--layer", 3), 1, "`layers` must be from 1 to 2, got [3]. Name layers that"),
         (("-o", "map.png", "--layer", 0), 2, "--layer"),
     ],
@@ -55,6 +60,13 @@ def test_what_cannot_be_drawn_is_told(fastast, fastast_folder, sound, options, c
     result = fastast("trace", sound, "--model", fastast_folder, "--device", "cpu", *options)
     assert result.exit_code == code
     assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_the_help_says_how_the_picture_is_read_and_what_is_counted(fastast):
+    words = " ".join(fastast("trace", "--help").stdout.split("Examples:")[1].split())
+    assert "A token may lie in several places, of one colour, and other tokens may have a colour much like it" in words
+    assert "parts with the same number are one token" in words
+    assert "Patch tokens are counted. The special tokens, CLS and distillation token, are never merged" in words
 
 
 def test_a_folder_is_refused(fastast, tmp_path):

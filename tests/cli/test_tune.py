@@ -1,16 +1,21 @@
 """`fastast tune` as a user calls it: what is printed, what is written, and what is refused before the search."""
 
 import json
+import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from rich.console import Console
 from transformers import AutoConfig
 
-from fastast_hf import FastASTForAudioClassification
+from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
+from fastast_hf.cli import tune as module
 from fastast_hf.hub.results import load_results
-from tests.conftest import full_file, requires_full
+from tests.conftest import SIZES, full_file, requires_full, tiny_model
+from tests.hub.test_tuning_tables import changed
 
 FEW = ("--trials", 2, "--device", "cpu", "--batch-size", 4)
 
@@ -102,21 +107,6 @@ def test_what_contradicts_itself_is_told_before_anything_is_loaded(
     assert message in result.stderr.replace("\n", " ")
 
 
-def test_places_that_cannot_be_written_are_told_before_the_search(fastast, mine, sounds, tmp_path):
-    (tmp_path / "file").write_text("")
-    for options, message in (
-        (("--output", tmp_path / "file"), "`output` must be a new or empty folder, got"),
-        (("--output", mine), "`output` must be a new or empty folder, got"),
-        (("--output", tmp_path / "file" / "new"), "`output` must be where a file can be written, got"),
-        (("--results", tmp_path), "`results` must be a file, got the folder"),
-        (("--plot", "picture.doc"), "A picture's name must end in .png, .pdf or .svg"),
-        (("--plot", tmp_path / "file" / "picture.png"), "`plot` must be where a file can be written, got"),
-    ):
-        result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *options, *FEW)
-        assert result.exit_code == 1
-        assert message in result.stderr
-
-
 def test_a_model_whose_folder_takes_no_file_is_told_before_it_is_loaded(fastast, mine, sounds, monkeypatch):
     def refuse(*, dir):
         raise PermissionError(13, "Permission denied", str(dir))
@@ -139,3 +129,111 @@ def test_a_picture_that_fails_takes_no_schedule_with_it(fastast, mine, sounds, t
     assert f"Error: No space left on device: {picture}" in result.stderr
     assert "| tuned 1.2x |" in result.stdout
     assert len(AutoConfig.from_pretrained(mine).merge_ratio) == 2
+
+
+def test_a_constant_that_is_better_is_told_with_the_command_that_takes_it(fastast, sounds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny_model(num_hidden_layers=3).save_pretrained("mine")
+    FastASTFeatureExtractor(**SIZES).save_pretrained("mine")
+    Path("tones").mkdir()
+    for number in range(9):  # answers move by merging more than those to noise
+        random = np.random.default_rng(number)
+        tones = [np.sin(random.uniform(0.04, 2.7) * np.arange(1_600)) * random.choice([0.01, 0.5]) for _ in range(8)]
+        soundfile.write(f"tones/{number}.wav", np.concatenate(tones), 16_000)
+    options = ("--speedup", 1.4, "--trials", 1, "--device", "cpu", "--json")  # one trial has one ratio
+    result = fastast("tune", "mine", "--data-dir", "tones", *options)
+    assert result.exit_code == 0, result.output
+    tuned = json.loads(result.stdout)["tuning"]
+    better = tuned["better_constant"]
+    rows = {row["name"]: row for row in tuned["rows"]}
+    row = rows[better["name"]]
+    assert better["mean_kl"] == row["mean_kl"] < rows[tuned["chosen"]]["mean_kl"]
+    assert (
+        json.loads(Path("mine/config.json").read_text())["merge_ratio"]
+        == (rows[tuned["chosen"]]["merging"]["merge_ratio"])
+    )
+    program, *arguments = shlex.split(better["command"])
+    assert program == "fastast"
+    taken = fastast(*arguments)
+    assert taken.exit_code == 0, taken.output
+    config = AutoConfig.from_pretrained(arguments[2])
+    ((field, value),) = row["merging"].items()
+    assert getattr(config, field) == (value[0] if isinstance(value, list) else value)
+
+
+def test_a_terminal_shows_the_note_and_the_command_on_one_line(monkeypatch, capsys):
+    folder = "models/" + "long-" * 20
+    command = f"fastast convert /srv/{folder} new --merge-ratio 0.25"
+    better = {"name": "ratio 0.25", "mean_kl": 0.001, "command": command}
+    monkeypatch.setattr(module, "Console", lambda: Console(force_terminal=True, width=70, color_system=None))
+    module._print_results(changed(better_constant=better))
+    shown = capsys.readouterr().out
+    assert "Note: on the clips that judge, ratio 0.25 moves the answers less than" in " ".join(shown.split())
+    assert command in shown.splitlines()
+    module._print_results(changed(better_constant=None))
+    assert "Note" not in capsys.readouterr().out
+
+
+def with_broken(sounds, folder, names):
+    """Copy sounds, and put files beside them that are none."""
+    shutil.copytree(sounds, folder)
+    for name in names:
+        (folder / name).write_bytes((sounds / "6.wav").read_bytes()[:999])
+    return folder
+
+
+def test_sounds_that_cannot_be_read_are_left_out_and_listed(fastast, mine, sounds, tmp_path):
+    folder = with_broken(sounds, tmp_path / "sounds", ["2b.wav", "9.wav"])
+    results = tmp_path / "tuning.json"
+    told = ("--speedup", 1.2, *FEW, "--json", "--results", results)
+    result = fastast("tune", mine, "--data-dir", folder, *told)
+    assert result.exit_code == 3
+    heading, *lines = result.stderr.splitlines()[:3]
+    assert heading == "Error: could not be read: 2 of 9 files"
+    for line, name in zip(lines, ("2b.wav", "9.wav"), strict=True):
+        assert line.startswith(f"  {folder / name}: `source` must be a complete sound file, got")
+    tuning = json.loads(result.stdout)["tuning"]
+    assert list(tuning["unreadable"]) == [str(folder / name) for name in ("2b.wav", "9.wav")]
+    assert load_results(results)["tuning"] == tuning
+    written = AutoConfig.from_pretrained(mine).merge_ratio
+    assert fastast("tune", mine, "--data-dir", sounds, *told).exit_code == 0
+    whole = json.loads(results.read_text())["tuning"]
+    assert (tuning["rows"], written) == (whole["rows"], AutoConfig.from_pretrained(mine).merge_ratio)
+    assert whole["unreadable"] == {}
+
+
+def test_sounds_that_cannot_be_read_are_left_out_of_those_that_judge_too(fastast, mine, sounds, tmp_path):
+    folder = tmp_path / "others"
+    folder.mkdir()
+    shutil.copy(sounds / "0.wav", folder / "copy.wav")
+    (folder / "empty.wav").write_bytes(b"")
+    result = fastast("tune", mine, "--data-dir", sounds, "--check-dir", folder, "--speedup", 1.2, *FEW)
+    assert result.exit_code == 3
+    assert "Error: could not be read: 1 of 9 files" in result.stderr
+    assert "of 1 clips that the search did not see" in result.stdout
+    assert "Left out because they cannot be read: 1." in result.stdout
+
+
+def test_folders_without_enough_that_can_be_read_are_errors_and_change_nothing(fastast, mine, sounds, tmp_path):
+    before = (mine / "config.json").read_bytes()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for name in ("a.wav", "b.wav"):
+        (broken / name).write_bytes(b"")
+    few = tmp_path / "few"
+    with_broken(sounds, few, ["9.wav"])
+    for number in (0, 1):
+        (few / f"{number}.wav").unlink()
+    for folders, message in (
+        (("--data-dir", broken), "`data_dir` must hold a sound that can be read, got 2 of 2 that cannot, first "),
+        (
+            ("--data-dir", sounds, "--check-dir", broken),
+            "`check_dir` must hold a sound that can be read, got 2 of 2 that cannot, first ",
+        ),
+        (("--data-dir", few), "could not be read: 1 of 6 files"),
+        (("--data-dir", few), "`clips` must be at least 6, got 5."),
+    ):
+        result = fastast("tune", mine, *folders, "--speedup", 1.2, *FEW)
+        assert result.exit_code == 1
+        assert message in result.stderr
+        assert (mine / "config.json").read_bytes() == before

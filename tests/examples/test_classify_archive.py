@@ -48,7 +48,14 @@ def place(tmp_path_factory):
 def start(place, output, *options, sounds="list.txt", processes=1, kill=None):
     """Start the program; give the process that has ended."""
     program = (PROGRAM,) if kill is None else (WORKER, json.dumps(kill))
-    command = [sys.executable, *(LAUNCH if processes == 2 else ()), *program, *([sounds] if sounds else []), "--output-dir", output]
+    command = [
+        sys.executable,
+        *(LAUNCH if processes == 2 else ()),
+        *program,
+        *([sounds] if sounds else []),
+        "--output-dir",
+        output,
+    ]
     command += ["--model", "model", "--shard-size", "3", "--cpu", *options]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(place / "home"), "OMP_NUM_THREADS": "1"}
     return subprocess.run(

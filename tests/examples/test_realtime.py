@@ -110,6 +110,18 @@ def test_lines_for_people(place):
     assert summed_up(text) == {"model's own": (7, 0)}
 
 
+def test_a_heading_says_once_what_the_numbers_of_a_line_are(place):
+    ratios = ("--merge-ratio", "0.25", "--merge-ratio", "0")
+    done = start(place, "sound.wav", *OPTIONS, *ratios, "--no-wait", "--top-k", "1", stdout=subprocess.PIPE)
+    heading, first, second, *others = done.stdout.decode().splitlines()
+    assert heading == "   Start - end     Merge ratio  Labels with scores"
+    for line, ratio in ((first, "0.25"), (second, "0")):
+        assert re.fullmatch(rf" +[\d.]+ - [\d.]+ s  {re.escape(ratio)} *  sound \d [\d.]+", line)
+        assert line[heading.index("Merge ratio") :].startswith(f"{ratio} ")
+        assert line.index("sound") == heading.index("Labels")
+    assert not [line for line in others if line.startswith("   Start")]
+
+
 def test_a_terminal_shows_the_labels_and_how_far_behind_they_are(place):
     reader, terminal = pty.openpty()
     command = [sys.executable, str(PROGRAM), "sound.wav", *OPTIONS, "--no-wait"]

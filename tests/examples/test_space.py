@@ -71,9 +71,15 @@ def test_both_sides_are_the_models_called_directly(comparison, page):
         assert side.macs == count_clip_macs(twin, features.shape[1])
         assert side.milliseconds > 0
     assert found.speed_up > 0
-    patches = found.ast.trace.tokens[0]
-    assert found.ast.trace.tokens == (patches,) * 4
-    assert found.fastast.trace.tokens == (patches, *twins["fastast"].config.merge_schedule(96).tokens_left)
+    patches = found.ast.trace.patch_tokens[0]
+    assert found.ast.trace.patch_tokens == (patches,) * 4
+    left = [count - 2 for count in twins["fastast"].config.merge_schedule(96).tokens_left]  # without special tokens
+    assert found.fastast.trace.patch_tokens == (patches, *left)
+    assert page.figures("AST", found.ast).endswith(f"· {patches} patch tokens + 2 special tokens, in every layer")
+    told = f"· {patches} patch tokens + 2 special tokens, {left[-1]} + 2 left at the end"
+    assert page.figures("FastAST", found.fastast).endswith(told)
+    assert page.token_table(found).startswith("### Patch tokens behind each layer\n")
+    assert page.token_table(found).endswith(f"| FastAST | {' | '.join(map(str, [patches, *left]))} |")
     assert shared.config.merge_ratio == 0.1
     assert (found.seconds, found.seconds_heard) == (1.5, 0.96)
 
@@ -83,7 +89,7 @@ def test_both_sides_are_the_models_called_directly(comparison, page):
 def test_short_sounds_are_compared_at_any_ratio(comparison, page, seconds, ratio):
     found = comparison.compare(model(), EXTRACTOR, waveform(seconds), ratio, **ONCE)
     assert found.seconds_heard == seconds
-    same = found.ast.trace.tokens == found.fastast.trace.tokens
+    same = found.ast.trace.patch_tokens == found.fastast.trace.patch_tokens
     assert same == (ratio == 0)
     assert (page.scores(found.ast) == page.scores(found.fastast)) == (ratio == 0)
 
@@ -165,6 +171,17 @@ def test_the_headline_says_whether_the_answer_changed_and_what_was_heard(page, c
     changed = found._replace(fastast=found.fastast._replace(trace=trace), seconds=9.0, seconds_heard=0.96)
     assert "merging changes the answer" in page.headline(changed)
     assert "Heard were the first 1.0 of 9.0 seconds." in page.headline(changed)
+
+
+def test_the_page_says_how_the_map_is_read_and_what_is_counted(page):
+    words = " ".join(page.READING_THE_MAP.split())
+    assert (
+        "**A token may lie in several places, of one colour**, and other tokens may have a colour much like it"
+        in words
+    )
+    assert "have one number, anew behind each layer; the titles say how many have none" in words
+    assert "The bars count the patch tokens that are left" in words
+    assert "The 2 **special tokens** stand for the whole of it and are never merged" in " ".join(page.DETAILS.split())
 
 
 def test_many_labels_are_counted(page):

@@ -79,6 +79,49 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, mon
         check_output_path(tmp_path / "new" / "a.json")
 
 
+def test_a_file_that_is_opened_itself_needs_no_folder_that_takes_another(tmp_path, monkeypatch):
+    def refuse(*, dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refuse)
+    (tmp_path / "a.csv").write_text("old")
+    check_output_path(tmp_path / "a.csv", in_place=True)
+    assert (tmp_path / "a.csv").read_text() == "old"
+    with pytest.raises(PermissionError, match=r"got .*a\.csv"):
+        check_output_path(tmp_path / "a.csv")
+    with pytest.raises(PermissionError, match=r"got .*b\.csv"):
+        check_output_path(tmp_path / "b.csv", in_place=True)
+    monkeypatch.setattr(files.os, "access", lambda path, mode: False)  # the superuser may write into any
+    message = (
+        r"`output` must be where a file can be written, got .*a\.csv \(Permission denied: .*a\.csv\)\. Give another"
+    )
+    with pytest.raises(PermissionError, match=message):
+        check_output_path(tmp_path / "a.csv", in_place=True)
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_name_that_is_too_long_is_refused_before_the_work(tmp_path, in_place):
+    with pytest.raises(OSError, match=r"`output` must be where a file can be written, got .* \(File name too long: "):
+        check_output_path(tmp_path / f"{'a' * 300}.png", in_place=in_place)
+
+
+def test_a_place_where_nobody_may_look_is_refused_before_the_work(tmp_path, monkeypatch):
+    real = files.Path.exists
+
+    def closed(self):
+        if self.parent == tmp_path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self)
+
+    def refuse(*, dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr(files.Path, "exists", closed)  # the superuser may look anywhere
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(PermissionError, match=r"`output` must be where a file can be written, got .*\. Give another"):
+        check_output_path(tmp_path / "a.png", in_place=True)
+
+
 def test_a_place_is_refused_by_the_name_of_its_option(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"`plot` must be where a file can be written, got .*a\.png"):

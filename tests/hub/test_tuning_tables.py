@@ -6,7 +6,7 @@ import pytest
 
 from fastast_hf.hub.results import check_results
 from fastast_hf.hub.tables import results_block
-from fastast_hf.hub.tuning_tables import check_tuning, chosen_row, layers_line, tuning_table
+from fastast_hf.hub.tuning_tables import better_constant_note, check_tuning, chosen_row, layers_line, tuning_table
 from tests.hub.results_example import EXAMPLE
 
 RESULTS = {
@@ -77,6 +77,40 @@ def test_the_chosen_schedule_is_spelt_out():
     assert layers_line(RESULTS) == "Merge ratio of each layer: 0.4, 0.05."
 
 
+BETTER = {
+    "name": "ratio 0.25",
+    "mean_kl": 0.004,
+    "command": "fastast convert /srv/mine mine-ratio-0.25 --merge-ratio 0.25",
+}
+
+
+def test_a_constant_that_is_better_is_noted_with_what_takes_it():
+    rows = copy.deepcopy(RESULTS["tuning"]["rows"])
+    rows[1]["mean_kl"] = 0.005
+    results = changed(better_constant=BETTER, rows=rows)
+    line, command = better_constant_note(results)
+    assert line == (
+        "Note: on the clips that judge, ratio 0.25 moves the answers less than tuned 4x, which was chosen: mean KL 0.00400 "
+        "at 4.00x, not 0.00500 at 4.00x. These clips only judge: a schedule that they chose, they could not judge. This takes "
+        "ratio 0.25:"
+    )
+    assert command == "```bash\nfastast convert mine mine-ratio-0.25 --merge-ratio 0.25\n```"
+    assert f"\n\n{line}\n\n{command}\n\nMerge ratio of" in results_block(results)
+
+
+def test_where_no_constant_is_better_nothing_is_noted():
+    for results in (RESULTS, changed(better_constant=None)):
+        check_results(results)
+        assert better_constant_note(results) == []
+
+
+def test_sounds_that_were_left_out_are_counted():
+    results = changed(unreadable={"a.wav": "empty", "b.wav": "cut short"})
+    check_results(results)
+    assert tuning_table(results).endswith("in 1.5 minutes. Left out because they cannot be read: 2.")
+    assert tuning_table(changed(unreadable={})).endswith("in 1.5 minutes.")
+
+
 def test_a_block_holds_table_layers_conditions_and_command():
     check_results(RESULTS)
     *_, layers, search, command = results_block(RESULTS).split("\n\n")
@@ -107,6 +141,23 @@ def test_a_name_from_outside_is_escaped():
             {"rows": [{"mac_ratio": 1, "mean_kl": 0, "top_answer": 1, "name": "a"}]},
             r"`tuning\.rows\[0\]` must have a name and a dictionary `merging`, got",
         ),
+        (
+            {"better_constant": {**BETTER, "name": "r 9"}},
+            r"`tuning\.better_constant` must be null, or have the name of one",
+        ),
+        (
+            {"better_constant": {**BETTER, "command": 5}},
+            r"`tuning\.better_constant` must be null, or have the name of one",
+        ),
+        (
+            {"better_constant": {**BETTER, "mean_kl": -1}},
+            r"`tuning\.better_constant\.mean_kl` must be a finite number",
+        ),
+        (
+            {"better_constant": "r 20"},
+            r"`tuning\.better_constant` must be null, .* got 'r 20'\. Run `fastast tune` again",
+        ),
+        ({"unreadable": 2}, r"`tuning\.unreadable` must be a dictionary, got 2\. Run `fastast tune` again"),
         ({"chosen": "another"}, r"`tuning\.chosen` must name one of the rows, got 'another'"),
     ],
 )

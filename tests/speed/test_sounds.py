@@ -1,11 +1,18 @@
 """Which sounds are taken, and what is found in them before the work."""
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from fastast_hf import FastASTFeatureExtractor
 from fastast_hf.data import load_audio
-from fastast_hf.speed.sounds import check_sound_files, choose_sound_files, padded_spectrograms
+from fastast_hf.speed.sounds import (
+    check_sound_files,
+    choose_sound_files,
+    padded_spectrograms,
+    readable_spectrograms,
+)
 from tests.conftest import ESC10, requires_shared
 from tests.speed.conftest import SETTINGS
 
@@ -36,6 +43,8 @@ def test_ten_clips_of_esc10_are_one_of_each_class():
 def test_a_folder_without_sounds_and_no_limit_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"`data_dir` must hold sound files, got none in .*\. Check the path\."):
         choose_sound_files(tmp_path, 10)
+    with pytest.raises(ValueError, match=r"`check_dir` must hold sound files, got none in "):
+        choose_sound_files(tmp_path, 10, option="check_dir")
     with pytest.raises(ValueError, match=r"`limit` must be at least 1, got 0\. Leave it out"):
         choose_sound_files(tmp_path, 0)
 
@@ -47,3 +56,59 @@ def test_features_are_those_of_each_sound_padded(sounds):
         extractor(load_audio(path), sampling_rate=16_000, return_tensors="pt")["input_values"] for path in paths
     ]
     assert torch.equal(padded_spectrograms(paths, extractor), torch.cat(expected))
+
+
+def naive_readable(paths, extractor):
+    """Read each by itself; what raises is left out."""
+    features, errors = [], {}
+    for path in paths:
+        try:
+            features.append(padded_spectrograms([path], extractor))
+        except (OSError, ValueError) as error:
+            errors[str(path)] = str(error)
+    return torch.cat(features), errors
+
+
+def test_sounds_that_cannot_be_read_are_left_out_and_told(sounds, tmp_path):
+    extractor = FastASTFeatureExtractor(**SETTINGS)
+    broken, short, text = tmp_path / "broken.wav", tmp_path / "empty.wav", tmp_path / "text.flac"
+    broken.write_bytes((sounds / "6.wav").read_bytes()[:999])
+    short.write_bytes(b"")
+    text.write_text("no sound")
+    paths = [broken, sounds / "0.wav", short, sounds / "5.wav", text, tmp_path / "gone.wav"]
+    features, unreadable = readable_spectrograms(paths, extractor)
+    expected, errors = naive_readable(paths, extractor)
+    assert torch.equal(features, expected)
+    assert unreadable == errors
+    assert list(unreadable) == [str(path) for path in (broken, short, text, tmp_path / "gone.wav")]
+    assert "which was cut short" in unreadable[str(broken)]
+
+
+def test_sounds_that_can_all_be_read_are_the_padded_ones(sounds):
+    extractor = FastASTFeatureExtractor(**SETTINGS)
+    paths = choose_sound_files(sounds, 3)
+    features, unreadable = readable_spectrograms(paths, extractor)
+    assert torch.equal(features, padded_spectrograms(paths, extractor))
+    assert unreadable == {}
+
+
+def test_no_sound_that_can_be_read_is_an_error(tmp_path):
+    paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for path in paths:
+        path.write_bytes(b"")
+    message = (
+        r"`check_dir` must hold a sound that can be read, got 2 of 2 that cannot, first .*a\.wav: `source` must be"
+    )
+    with pytest.raises(ValueError, match=message):
+        readable_spectrograms(paths, FastASTFeatureExtractor(**SETTINGS), option="check_dir")
+
+
+def test_a_name_that_is_no_text_is_told_in_text(tmp_path):
+    path = tmp_path / "a\udcff\x1b.wav"
+    readable = tmp_path / "b.wav"
+    path.write_bytes(b"")
+    soundfile.write(readable, np.zeros(8_000), 16_000)
+    found = readable_spectrograms([path, readable], FastASTFeatureExtractor(**SETTINGS)).unreadable
+    (name,) = found
+    assert name.endswith(r"a\udcff\x1b.wav")
+    assert (name + found[name]).isprintable()

@@ -1,22 +1,24 @@
 """Tuning on a small model: what is searched on, what is told, and which schedule is chosen."""
 
 import json
-import math
 
 import pytest
 import torch
 
 from fastast_hf import FastASTFeatureExtractor
 from fastast_hf.evaluation import agreement, count_macs
+from fastast_hf.evaluation.tuning import fit_to_saving
 from fastast_hf.hub.results import check_results
 from fastast_hf.hub.tables import results_block
 from fastast_hf.speed import tuned_schedule as module
 from fastast_hf.speed.contenders import Opened
-from fastast_hf.speed.tuned_schedule import AnswersOfSchedules, TuningSettings, check_settings, tune_schedule
+from fastast_hf.speed.schedule_answers import AnswersOfSchedules
+from fastast_hf.speed.tuned_schedule import TuningSettings, check_settings, tune_schedule
 from fastast_hf.speed.variants import with_schedule
 from tests.conftest import tiny_model
 
 CLIPS = torch.randn(9, 96, 36, generator=torch.Generator().manual_seed(0))
+SEARCHED = CLIPS[[0, 1, 3, 4, 6, 7]]
 
 
 def opened(**fields):
@@ -54,7 +56,7 @@ def test_every_row_tells_of_the_clips_that_were_not_searched_on(tuned):
 
 def test_other_clips_can_judge_in_place_of_a_third_of_the_first():
     settings = TuningSettings(speedup=1.5, trials=2)
-    apart = tune_schedule(opened(), CLIPS[[0, 1, 3, 4, 6, 7]], settings, clips_to_check=CLIPS[2::3])
+    apart = tune_schedule(opened(), SEARCHED, settings, clips_to_check=CLIPS[2::3])
     together = tune_schedule(opened(), CLIPS, settings)
     assert {**apart["tuning"], "seconds": 0} == {**together["tuning"], "seconds": 0}
 
@@ -65,6 +67,100 @@ def test_constants_are_told_beside_what_was_found(tuned):
     for row in tuned["tuning"]["rows"]:
         if row["name"].startswith("ratio"):
             assert len(set(row["merging"]["merge_ratio"])) == 1
+
+
+@pytest.mark.parametrize("speedup", [1.2, 1.23, 1.5])
+def test_constants_are_told_at_the_speed_up_that_is_asked_for(speedup):
+    rows = tune_schedule(opened(), CLIPS, TuningSettings(speedup=speedup, trials=1))["tuning"]["rows"]
+    answers = AnswersOfSchedules(opened().model, CLIPS, 4)
+    count = next(count for count in range(1, 14) if answers.saving(count) >= speedup)
+    (ratio, *_) = fit_to_saving([1.0] * 3, answers.saving, speedup)
+    names = [row["name"] for row in rows]
+    assert {f"r {count}", f"ratio {ratio:g}"} <= set(names)
+    assert len(names) == len(set(names))
+
+
+def naive_constant_count_start(answers, speedup):
+    """The tokens that the least r merges at each layer, as shares of those that enter it, scaled as a search does."""
+    count, tokens, shares = 1, 27, []
+    while answers.saving(count) < speedup:
+        count += 1
+    for _ in range(3):
+        shares.append(min(count, tokens // 2) / tokens)
+        tokens -= min(count, tokens // 2)
+    return fit_to_saving(shares, answers.saving, speedup)
+
+
+def test_a_search_starts_from_one_ratio_and_from_one_count():
+    answers = AnswersOfSchedules(opened().model, SEARCHED, 4)
+    winners = set()
+    for speedup in (1.1, 1.2, 1.3, 1.4, 1.5):
+        starts = [
+            fit_to_saving([1.0] * 3, answers.saving, speedup),
+            naive_constant_count_start(answers, speedup),
+        ]
+        divergences = [answers.divergence(ratios) for ratios in starts]
+        tuning = tune_schedule(opened(), CLIPS, TuningSettings(speedup=speedup, trials=2))["tuning"]
+        assert tuning["trials"] == 2
+        winners.add(best := divergences.index(min(divergences)))
+        assert tuning["rows"][-1]["merging"]["merge_ratio"] == list(starts[best])
+    assert winners == {0, 1}, "each is the better one somewhere"
+
+
+def naive_better(tuning, speedup):
+    """Sort the plain rows that are fast enough, and look whether the first is better than the one that was chosen."""
+    chosen = next(row for row in tuning["rows"] if row["name"] == tuning["chosen"])
+    plain = [row for row in tuning["rows"] if not row["name"].startswith("tuned") and row["mac_ratio"] >= speedup]
+    best = sorted(plain, key=lambda row: row["mean_kl"])[0]
+    return best if f"{best['mean_kl']:.5f}" < f"{chosen['mean_kl']:.5f}" else None
+
+
+def test_a_constant_that_the_clips_to_check_like_better_is_told_and_not_chosen():
+    is_told = []
+    for speedup in (1.1, 1.2, 1.3, 1.4, 1.5):
+        settings = TuningSettings(speedup=speedup, trials=2)
+        found = tune_schedule(opened(), CLIPS, settings, checkpoint="models/mine")
+        tuning, better = found["tuning"], found["tuning"]["better_constant"]
+        check_results(json.loads(json.dumps(found)))
+        assert tuning["chosen"] == f"tuned {speedup:g}x"
+        expected = naive_better(tuning, speedup)
+        is_told.append(expected is not None)
+        if expected is None:
+            assert better is None
+        else:
+            assert (better["name"], better["mean_kl"]) == (expected["name"], expected["mean_kl"])
+            assert better["command"].startswith(
+                f"fastast convert models/mine mine-{better['name'].replace(' ', '-')} --"
+            )
+            assert better["command"] in results_block(found)
+    assert set(is_told) == {True, False}
+
+
+def test_clips_to_check_choose_nothing():
+    """Whatever judges, the same is chosen."""
+    settings = TuningSettings(speedup=1.2, trials=3)
+    chosen = [
+        tune_schedule(opened(), SEARCHED, settings, clips_to_check=scale * CLIPS[2::3])["tuning"]["rows"][-1][
+            "merging"
+        ]
+        for scale in (1, 0.1, -3)
+    ]
+    assert chosen[0] == chosen[1] == chosen[2]
+
+
+def test_a_constant_that_changes_more_labels_than_may_is_not_told_as_better(monkeypatch):
+    kept = {"tuned 1.1x": 1.0, "r 3": 0.9}
+    monkeypatch.setattr(module, "SPEEDUPS", (1.1,))
+    real = module._row
+
+    def row(name, answers, schedule):
+        mean_kl = {"tuned": 0.5, "r": 0.1, "ratio": 0.2}[name.split()[0]]
+        return real(name, answers, schedule) | {"mean_kl": mean_kl, "top_answer": kept.get(name, 1.0)}
+
+    monkeypatch.setattr(module, "_row", row)
+    for max_drop, better in ((5.0, "ratio 0.1112"), (10.0, "r 3")):
+        tuning = tune_schedule(opened(), CLIPS, TuningSettings(max_drop=max_drop, trials=1))["tuning"]
+        assert tuning["better_constant"]["name"] == better
 
 
 def test_the_own_schedule_of_a_model_does_not_matter_and_stays():
@@ -118,25 +214,3 @@ def test_settings_that_contradict_each_other_are_refused(fields):
 def test_few_clips_are_refused():
     with pytest.raises(ValueError, match=r"`clips` must be at least 6, got 5\. A hundred"):
         tune_schedule(opened(), CLIPS[:5], TuningSettings(speedup=2.0))
-
-
-def test_the_search_goes_by_softened_answers():
-    model = opened().model
-    twin = with_schedule(model, merge_ratio=[0.5, 0.0, 0.1])
-    with torch.inference_mode():
-        soft = [logits.double().div(2).log_softmax(-1) for logits in (model(CLIPS).logits, twin(CLIPS).logits)]
-    expected = sum(float(p.exp() @ (p - q)) for p, q in zip(*soft, strict=True)) / len(CLIPS)
-    assert AnswersOfSchedules(model, CLIPS, 4).divergence((0.5, 0.0, 0.1)) == pytest.approx(expected, rel=1e-4)
-
-
-def test_what_is_saved_is_counted_for_ratios_and_counts():
-    model = opened().model
-    answers = AnswersOfSchedules(model, CLIPS, 4)
-    assert answers.saving((0.0,) * 3) == answers.saving(0) == 1.0
-    for schedule, merging in [
-        ((0.5, 0.0, 0.1), {"merge_ratio": [0.5, 0.0, 0.1]}),
-        (5, {"tokens_merged_per_layer": 5}),
-    ]:
-        twin = with_schedule(model, **merging)
-        assert answers.saving(schedule) == pytest.approx(count_macs(model, CLIPS) / count_macs(twin, CLIPS))
-    assert math.isfinite(answers.agreement(5).mean_kl)
