@@ -81,6 +81,7 @@ def benchmark(
     tokens_merged_per_layer: Annotated[
         list[int] | None,
         typer.Option(
+            min=0,
             metavar="N",
             show_default=False,
             help="Tokens that each layer merges away, the papers' r. Repeatable, a row each.",

@@ -15,7 +15,7 @@ from fastast_hf.cli.console import STDOUT, print_note, printable, progress_bar
 from fastast_hf.cli.formats import WRITERS, Format
 from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_truncated, print_unreadable
 from fastast_hf.cli.models import open_classifier
-from fastast_hf.cli.options import ModelOrEmbedded, merge_ratio_option
+from fastast_hf.cli.options import ModelOrEmbedded, merge_ratio_option, seconds_option
 from fastast_hf.cli.outputs import check_output_file
 from fastast_hf.writing import naming
 
@@ -44,13 +44,16 @@ def classify(
     model: ModelOrEmbedded = None,
     window: Annotated[
         float | None,
-        typer.Option(
+        seconds_option(
             show_default=False, help="Seconds of sound that get labels of their own, to the end of each file."
         ),
     ] = None,
     hop: Annotated[
         float | None,
-        typer.Option(show_default="the window", help="Seconds from the start of a window to that of the next."),
+        seconds_option(
+            show_default="the window",
+            help="Seconds from the start of a window to that of the next; more than the window leaves sound out.",
+        ),
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Labels of each sound.")] = 5,
     padding: Annotated[

@@ -7,6 +7,7 @@ import typer
 
 from fastast_hf.cli.console import print_json, print_note, print_result, printable
 from fastast_hf.cli.models import waiting_for
+from fastast_hf.cli.options import check_schedule_options
 from fastast_hf.cli.outputs import check_output_folder
 from fastast_hf.progress import late_bars
 
@@ -70,6 +71,7 @@ def convert(
 ) -> None:
     """Make a FastAST of an AST, a ViT or a DeiT: a folder ready for the Hub."""
     check_output_folder(output, "OUTPUT")
+    check_schedule_options(merge_ratio, tokens_merged_per_layer)
     from fastast_hf.experiment.arguments import ModelArguments
     from fastast_hf.experiment.converting import convert_checkpoint
 

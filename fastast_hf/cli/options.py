@@ -1,8 +1,13 @@
 """Options and arguments that several commands have, said once."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+
+from fastast_hf.cli.console import printable
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="FastAST or AST: folder or Hub name.")]
 
@@ -41,8 +46,75 @@ def merge_ratio_option(
     )
 
 
+def seconds_option(*, show_default: str | bool, help: str) -> Any:
+    """Say what an option in seconds takes: any number above 0.
+
+    Args:
+        show_default: What it is if it is not given.
+        help: What it is for.
+
+    Returns:
+        What typer takes in an Annotated.
+    """
+    return typer.Option(callback=_check_seconds, metavar="SECONDS", show_default=show_default, help=help)
+
+
+def _check_seconds(seconds: float | None) -> float | None:
+    """Refuse what is no duration; typer's own ranges include their ends."""
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise typer.BadParameter(f"must be above 0, got {seconds:g}. Give seconds of sound.")
+    return seconds
+
+
 MergeRatio = Annotated[float | None, merge_ratio_option()]
 
 Device = Annotated[
     str | None, typer.Option(show_default="a GPU if there is one", help="Where to compute, such as cpu or cuda.")
 ]
+
+
+@contextmanager
+def refused_option(option: str) -> Iterator[str]:
+    """Let an error of a block be that of an option, with exit code 2, before anything is loaded.
+
+    Args:
+        option: What its user typed before the value, such as --output, or the metavar of an argument.
+
+    Yields:
+        The name that the message begins with, which typer says instead.
+
+    Raises:
+        typer.BadParameter: In place of an OSError or a ValueError.
+    """
+    name = option.lstrip("-").lower().replace("-", "_")
+    try:
+        yield name
+    except (OSError, ValueError) as error:
+        message = str(error).removeprefix(f"`{name}` ")
+        raise typer.BadParameter(printable(message), param_hint=option) from error
+
+
+def check_schedule_options(merge_ratio: str | None, tokens_merged_per_layer: str | None) -> None:
+    """Refuse merge schedules that no model takes, as text: one number, or one a layer.
+
+    Args:
+        merge_ratio: Shares.
+        tokens_merged_per_layer: Counts.
+
+    Raises:
+        typer.BadParameter: If one is none.
+    """
+    from fastast_hf.experiment.arguments import parse_schedule
+
+    for option, text, kind, most in (
+        ("--merge-ratio", merge_ratio, float, 0.5),
+        ("--tokens-merged-per-layer", tokens_merged_per_layer, int, math.inf),
+    ):
+        with refused_option(option) as name:
+            numbers = parse_schedule(name, text, kind)
+            for number in numbers if isinstance(numbers, list) else [numbers or 0]:
+                if not 0 <= number <= most:
+                    limits = "between 0 and 0.5" if most < 1 else "at least 0"
+                    raise ValueError(
+                        f"`{name}` must be {limits}, got {number}. A layer can merge at most half of its tokens."
+                    )

@@ -1,12 +1,8 @@
 """Where a command is to write: a place that takes nothing is refused as the value of its option, before a model is opened."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import typer
-
-from fastast_hf.cli.console import printable
+from fastast_hf.cli.options import refused_option
 
 
 def check_output_file(path: Path | None, option: str, *, in_place: bool = False) -> None:
@@ -23,7 +19,7 @@ def check_output_file(path: Path | None, option: str, *, in_place: bool = False)
     from fastast_hf.experiment.files import check_output_path
 
     if path is not None:
-        with _refused(option) as name:
+        with refused_option(option) as name:
             check_output_path(path, option=name, in_place=in_place)
 
 
@@ -40,7 +36,7 @@ def check_output_picture(path: Path | None, option: str) -> None:
     if path is not None:
         from fastast_hf.visualization.pictures import check_picture_path
 
-        with _refused(option):
+        with refused_option(option):
             check_picture_path(path)
         check_output_file(path, option, in_place=True)
 
@@ -58,16 +54,5 @@ def check_output_folder(path: Path | None, option: str) -> None:
     from fastast_hf.experiment.converting import check_new_folder
 
     if path is not None:
-        with _refused(option):
+        with refused_option(option):
             check_new_folder(path)
-
-
-@contextmanager
-def _refused(option: str) -> Iterator[str]:
-    """Let an error be that of an option, which typer names before the message; give the name that the message begins with."""
-    name = option.lstrip("-").lower()
-    try:
-        yield name
-    except (OSError, ValueError) as error:
-        message = str(error).removeprefix(f"`{name}` ")
-        raise typer.BadParameter(printable(message), param_hint=option) from error

@@ -80,6 +80,10 @@ def tune(
     The winner is written into the model's config.json: it merges so wherever
     it is loaded from then on.
     """
+    if (speedup is None) == (max_drop is None):
+        raise typer.BadParameter(
+            "--speedup or --max-drop must be given, and not both. Say how much faster, or how many of 100 answers may change."
+        )
     check_output_folder(output, "--output")
     check_output_file(results, "--results")
     check_output_picture(plot, "--plot")
@@ -87,12 +91,11 @@ def tune(
     from fastast_hf.experiment.tuned_folder import check_tuned_folder, write_schedule
     from fastast_hf.speed.contenders import Opened
     from fastast_hf.speed.sounds import check_sounds_are_apart, choose_sound_files, readable_spectrograms
-    from fastast_hf.speed.tuned_schedule import TuningSettings, check_settings, tune_schedule
+    from fastast_hf.speed.tuned_schedule import TuningSettings, tune_schedule
 
     settings = TuningSettings(
         speedup=speedup, max_drop=max_drop, trials=trials, seconds=seconds, batch_size=batch_size, seed=seed
     )
-    check_settings(settings)
     check_tuned_folder(model, output)
     folders = {"data_dir": data_dir} | ({} if check_dir is None else {"check_dir": check_dir})
     paths = {option: choose_sound_files(folder, limit, option=option) for option, folder in folders.items()}

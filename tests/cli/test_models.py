@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from transformers.utils.logging import is_progress_bar_enabled
 
-from fastast_hf.cli import console
+from fastast_hf.cli import console as consoles
 from fastast_hf.cli.models import open_classifier, waiting_for
 from fastast_hf.hub.checkpoints import checkpoint_config
 
@@ -15,7 +15,7 @@ from fastast_hf.hub.checkpoints import checkpoint_config
 @pytest.fixture
 def screen(monkeypatch):
     """A terminal on which everything shows itself at once."""
-    monkeypatch.setattr(console, "SECONDS_WITHOUT_BAR", 0)
+    monkeypatch.setattr(consoles, "SECONDS_WITHOUT_BAR", 0)
     return io.StringIO()
 
 
@@ -69,9 +69,9 @@ def test_what_the_client_tries_again_is_no_line_beside_the_error(screen, hub, hu
         checkpoint_config("you/fast")
     assert "Retrying" in hub_log.text
     hub_log.clear()
-    with pytest.raises(OSError, match="you/fast"):
-        with waiting_for("you/fast", "Loading", console=Console(file=screen, force_terminal=terminal)):
-            checkpoint_config("you/fast")
+    console = Console(file=screen, force_terminal=terminal, width=80)
+    with pytest.raises(OSError, match="you/fast"), waiting_for("you/fast", "Loading", console=console):
+        checkpoint_config("you/fast")
     assert ("Asking the Hub for you/fast" in screen.getvalue()) == terminal
     assert hub_log.text == ""
 

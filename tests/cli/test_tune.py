@@ -93,8 +93,6 @@ def test_sounds_that_would_judge_themselves_are_refused(fastast, mine, sounds, t
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "`speedup` or `max_drop` must be given, and not both, got None and None"),
-        (("--speedup", 2, "--max-drop", 1), "must be given, and not both, got 2.0 and 1.0"),
         (("--speedup", 2), "`output` must be given for what is no FastAST in a folder, got none for"),
     ],
 )
