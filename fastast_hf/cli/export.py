@@ -34,7 +34,9 @@ def export(
     merge_ratio: MergeRatio = None,
     tokens_merged_per_layer: Annotated[
         int | None,
-        typer.Option(min=0, show_default=False, help="Tokens that each layer merges away, instead of a share."),
+        typer.Option(
+            min=0, metavar="N", show_default=False, help="Tokens that each layer merges away, instead of a share."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
