@@ -26,8 +26,9 @@ from model_cards.evidence.sets import (
     Options,
 )
 
-UNSEEN_FOLDS = ("12", "34")
-"""Folds that an AST has not seen, so that a schedule can be searched on one of them and judged on the other."""
+UNSEEN_FOLDS = ("12",)
+"""Folds that an AST has not seen, so that a schedule can be searched on one of them and judged on the other. A second AST, for
+folds 3 and 4, was cut: it costs as much as two rows of FastAST."""
 
 SEARCHED_SPEEDUPS = ("2", "3", "4")
 

@@ -100,7 +100,7 @@ def test_the_best_candidate_is_chosen_by_accuracy_then_map_then_order(results, t
 
 def test_schedules_are_searched_and_judged_on_folds_that_the_model_has_not_seen(tmp_path):
     searches = [run for run in plan(tmp_path / "data", tmp_path / "models") if isinstance(run, Search)]
-    assert len(searches) == 2 * 2 * len(module.SEARCHED_SPEEDUPS)
+    assert len(searches) == 2 * len(module.UNSEEN_FOLDS) * len(module.SEARCHED_SPEEDUPS)
     for run in searches:
         searched, judged = (division.removeprefix("esc10-fold") for division in run.divisions)
         assert searched != judged
