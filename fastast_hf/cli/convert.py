@@ -9,6 +9,7 @@ from fastast_hf.cli.console import print_json, print_note, print_result, printab
 from fastast_hf.cli.models import waiting_for
 from fastast_hf.cli.options import check_schedule_options
 from fastast_hf.cli.outputs import check_output_folder
+from fastast_hf.hub.repositories import is_repo_id
 from fastast_hf.progress import late_bars
 
 EPILOG = """
@@ -71,6 +72,10 @@ def convert(
 ) -> None:
     """Make a FastAST of an AST, a ViT or a DeiT: a folder ready for the Hub."""
     check_output_folder(output, "OUTPUT")
+    if push_to_hub is not None and not is_repo_id(push_to_hub):
+        raise typer.BadParameter(f"must be user/name, got {printable(push_to_hub)}.", param_hint="--push-to-hub")
+    if private and push_to_hub is None:
+        raise typer.BadParameter("must be given beside --push-to-hub, got it alone.", param_hint="--private")
     check_schedule_options(merge_ratio, tokens_merged_per_layer)
     from fastast_hf.experiment.arguments import ModelArguments
     from fastast_hf.experiment.converting import convert_checkpoint

@@ -102,8 +102,10 @@ def check_schedule_options(merge_ratio: str | None, tokens_merged_per_layer: str
         tokens_merged_per_layer: Counts.
 
     Raises:
-        typer.BadParameter: If one is none.
+        typer.BadParameter: If one is none, or both are given.
     """
+    if merge_ratio is not None and tokens_merged_per_layer is not None:
+        raise typer.BadParameter("--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.")
     from fastast_hf.experiment.arguments import parse_schedule
 
     for option, text, kind, most in (

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fastast_hf.cli.console import print_json, print_result, printable
+from fastast_hf.cli.console import print_json, print_note, print_result, printable
 from fastast_hf.cli.models import open_classifier
 from fastast_hf.cli.options import Device, MergeRatio, ModelOrEmbedded
 from fastast_hf.cli.outputs import check_output_picture
@@ -74,8 +74,13 @@ def trace(
     classifier, feature_extractor = open_classifier(model or embedded_model(), merge_ratio=merge_ratio, device=device)
     rate = feature_extractor.sampling_rate
     heard = samples_of_frames(feature_extractor.max_length, rate)
-    waveform, _ = beginning(stream_audio(file, sampling_rate=rate), heard)
+    num_layers = classifier.config.num_hidden_layers
+    if not all(number <= num_layers for number in layer or ()):
+        raise ValueError(f"`layer` must be from 1 to {num_layers}, got {layer}. Name layers that the model has.")
+    waveform, is_truncated = beginning(stream_audio(file, sampling_rate=rate), heard)
     found = trace_waveform(classifier, feature_extractor, waveform)
+    if is_truncated:
+        print_note(f"the file is longer than the {heard / rate:.1f} s that the model hears; this is its beginning.")
     if output is not None:
         from fastast_hf.visualization.merge_map import plot_merge_map
 
@@ -84,6 +89,7 @@ def trace(
         print_json(
             {
                 "path": str(file),
+                "is_truncated": is_truncated,
                 "labels": [label._asdict() for label in found.labels],
                 "patch_grid": found.patch_grid,
                 "patch_tokens": found.patch_tokens,

@@ -29,6 +29,12 @@ import pytest
             ("convert", "m", "new", "--tokens-merged-per-layer", "4,-1"),
             "--tokens-merged-per-layer: must be at least 0, got -1. A layer can",
         ),
+        (
+            ("convert", "m", "new", "--merge-ratio", 0.1, "--tokens-merged-per-layer", 4),
+            "--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.",
+        ),
+        (("convert", "m", "new", "--push-to-hub", "a b"), "--push-to-hub: must be user/name, got a b."),
+        (("convert", "m", "new", "--private"), "--private: must be given beside --push-to-hub, got it alone."),
         (("export", "m", "x.onnx", "--tokens-merged-per-layer", -1), "'--tokens-merged-per-layer': "),
         (("benchmark", "m", "--tokens-merged-per-layer", -1), "'--tokens-merged-per-layer': "),
         (("tune", "m", "--data-dir", "."), "--speedup or --max-drop must be given, and not both. Say how much faster"),

@@ -44,6 +44,8 @@ def test_json_tells_the_token_of_every_patch(fastast, fastast_folder, sound):
     assert (found["patch_tokens"], found["special_tokens"]) == (list(expected.patch_tokens), 2)
     assert found["patch_tokens"] == [len(set(row)) for row in found["sources"]]
     assert "tokens" not in found, "which did not tell what it counts"
+    assert not found["is_truncated"]
+    assert result.stderr == ""
     assert [label["label"] for label in found["labels"]] == [label.label for label in expected.labels]
 
 
@@ -51,7 +53,7 @@ def test_json_tells_the_token_of_every_patch(fastast, fastast_folder, sound):
     ("options", "code", "message"),
     [
         ((), 2, "must be given unless --json is, got none"),
-        (("-o", "map.png", "--layer", 3), 1, "`layers` must be from 1 to 2, got [3]. Name layers that"),
+        (("-o", "map.png", "--layer", 3), 1, "`layer` must be from 1 to 2, got [3]. Name layers that"),
         (("-o", "map.png", "--layer", 0), 2, "--layer"),
     ],
 )
@@ -88,11 +90,15 @@ def test_of_a_long_file_the_beginning_is_read(fastast, fastast_folder, tmp_path,
             yield block
 
     monkeypatch.setattr(audio, "stream_audio", noted)
-    long, short = (
-        json.loads(fastast("trace", tmp_path / name, "--model", fastast_folder, "--json", "--device", "cpu").stdout)
+    results = [
+        fastast("trace", tmp_path / name, "--model", fastast_folder, "--json", "--device", "cpu")
         for name in ("long.wav", "short.wav")
-    )
+    ]
+    long, short = (json.loads(result.stdout) for result in results)
     assert long | {"path": None} == short | {"path": None}
+    assert long["is_truncated"]
+    for result in results:
+        assert result.stderr == "Note: the file is longer than the 1.0 s that the model hears; this is its beginning.\n"
     assert lengths == [10 * 16_000, 2 * 16_000], "one block of each"
 
 
