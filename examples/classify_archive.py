@@ -1,16 +1,24 @@
-"""Classify an archive of sounds of any size into Parquet shards, over processes, GPUs or machines that share a folder.
+r"""Classify an archive of sounds of any size into Parquet shards.
 
-    accelerate launch --multi_gpu --num_processes 2 examples/classify_archive.py recordings/ --output-dir labels
-    accelerate launch examples/classify_archive.py files.txt --output-dir labels --window 5 --merge-ratio 0.35
-    accelerate launch examples/classify_archive.py --dataset-name ashraq/esc50 --output-dir labels
+    accelerate launch --multi_gpu --num_processes 2 \
+        examples/classify_archive.py recordings/ --output-dir labels
+    accelerate launch examples/classify_archive.py files.txt \
+        --output-dir labels --window 5 --merge-ratio 0.35
+    accelerate launch examples/classify_archive.py \
+        --dataset-name ashraq/esc50 --output-dir labels
 
-`--multi_gpu --num_processes 2` starts two processes on a machine without GPUs, too. A list such as files.txt has a path a
-line. The shards have the columns path, start, end, labels, scores, is_truncated and error, and load with
-`datasets.load_dataset("parquet", data_files="labels/*.parquet")`.
+It spreads the work over processes, GPUs or machines that share a folder.
+`--multi_gpu --num_processes 2` starts two processes on a machine without
+GPUs, too. A list such as files.txt has a path a line. The shards have the
+columns path, start, end, labels, scores, is_truncated and error, and load
+with `datasets.load_dataset("parquet", data_files="labels/*.parquet")`.
 
-Started again, also with another number of processes, it goes on: it skips the shards that are there, and refuses to mix in
-those of other sounds, another model or other options. Files that cannot be read are listed at the end; the exit code is then
-3, of which `accelerate launch` makes a 1 and a report of its own.
+Started again, also with another number of processes, it goes on: it skips the
+shards that are there, and refuses to mix in those of other sounds, another
+model or other options. Files that cannot be read are listed at the end; the
+exit code is then 3, of which `accelerate launch` makes a 1 and a report of its
+own. An option that no model takes is a 2, an interruption a 130, and any other
+error a 1.
 """
 
 import argparse
@@ -28,6 +36,7 @@ from fastast_hf.classification.archive import ArchiveProgress, classify_archive
 from fastast_hf.classification.archive_sounds import open_archive
 from fastast_hf.classification.loading import embedded_model, find_device, load_classifier
 from fastast_hf.classification.shards import count_truncated, unreadable_files
+from fastast_hf.cli.arguments import read_merge_ratio, read_seconds, whole_number_from
 from fastast_hf.cli.console import print_error, print_note, printable
 from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_truncated, print_unreadable
 from fastast_hf.cli.models import without_retries_in_the_log
@@ -67,29 +76,43 @@ def read_arguments() -> argparse.Namespace:
     add("--audio-column-name", default="audio", help="its column with the sounds (%(default)s)")
     add("--revision", help="its version on the Hub")
     add("--model", help="FastAST or AST: folder or Hub name; default: the small model of a checkout of the project")
-    add("--merge-ratio", type=float, help="share of tokens merged in a layer, 0 to 0.5; default: the model's own")
+    add(
+        "--merge-ratio",
+        type=read_merge_ratio,
+        help="share of tokens merged in a layer, 0 to 0.5; default: the model's own",
+    )
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="what to compute in (%(default)s)")
     add("--cpu", action="store_true", help="leave GPUs alone")
-    add("--window", type=float, help="seconds that get labels of their own; default: a file's beginning is heard")
-    add("--hop", type=float, help="seconds from a window to the next; default: the window")
-    add("--top-k", type=int, default=5, help="labels of a sound (%(default)s)")
+    add(
+        "--window",
+        type=read_seconds,
+        help="seconds that get labels of their own; default: a file's beginning is heard",
+    )
+    add("--hop", type=read_seconds, help="seconds from a window to the next; default: the window")
+    add("--top-k", type=whole_number_from(1), default=5, help="labels of a sound (%(default)s)")
     add("--padding", choices=("longest", "max_length"), help="max_length answers as AST does")
-    add("--batch-size", type=int, default=16, help="sounds that the model takes at a time (%(default)s)")
-    add("--num-workers", type=int, default=2, help="threads of a process that decode (%(default)s)")
-    add("--shard-size", type=int, default=1000, help="files of a shard, what is lost at most by an end (%(default)s)")
-    return parser.parse_args()
+    add(
+        "--batch-size",
+        type=whole_number_from(1),
+        default=16,
+        help="sounds that the model takes at a time (%(default)s)",
+    )
+    add("--num-workers", type=whole_number_from(1), default=2, help="threads of a process that decode (%(default)s)")
+    add(
+        "--shard-size",
+        type=whole_number_from(1),
+        default=1000,
+        help="files of a shard, what is lost at most by an end (%(default)s)",
+    )
+    arguments = parser.parse_args()
+    if arguments.hop is not None and arguments.window is None:
+        parser.error(f"--hop must be left out without --window, got {arguments.hop:g}. Give both, in seconds.")
+    return arguments
 
 
 def classify(arguments: argparse.Namespace, state: PartialState) -> ArchiveProgress:
-    """Load, classify, and show the progress."""
+    """Find the sounds, load the model, classify, and show the progress."""
     device = "cpu" if state.device.type == "mps" else str(state.device)  # see find_device
-    with without_retries_in_the_log():
-        model, feature_extractor = load_classifier(
-            arguments.model or embedded_model(),
-            merge_ratio=arguments.merge_ratio,
-            device=device,
-            dtype=arguments.dtype,
-        )
     sounds = open_archive(
         arguments.sounds,
         arguments.dataset_name,
@@ -98,6 +121,13 @@ def classify(arguments: argparse.Namespace, state: PartialState) -> ArchiveProgr
         audio_column_name=arguments.audio_column_name,
         revision=arguments.revision,
     )
+    with without_retries_in_the_log():
+        model, feature_extractor = load_classifier(
+            arguments.model or embedded_model(),
+            merge_ratio=arguments.merge_ratio,
+            device=device,
+            dtype=arguments.dtype,
+        )
     with shown_progress(is_shown=state.is_main_process) as on_progress:
         return classify_archive(
             model,

@@ -1,18 +1,34 @@
-"""Classify what is to be heard now: a microphone, a sound file played at its speed, or a pipe.
+"""Classify what is to be heard now, from a microphone, a file or a pipe.
 
-    python examples/realtime.py                                           the microphone
+    python examples/realtime.py                        the microphone
     python examples/realtime.py street.flac --merge-ratio 0 --merge-ratio 0.35
-    ffmpeg -i rtsp://... -f s16le -ac 1 -ar 16000 - | python examples/realtime.py -    a WAV in the pipe will do, too
+    ffmpeg -i rtsp://... -f s16le -ac 1 -ar 16000 - |
+        python examples/realtime.py -                  raw, or a WAV file
 
-Latency is the time from the moment the last sample of a window arrived to the moment its label was shown. A sample arrives
-with the 20 ms of sound that it is in; a JSON line, which tells its own latency, counts as shown when it is ready. The
-real-time factor is the seconds of computing a second of sound, that is, a hop; above 1, computing is slower than the sound.
-Then windows are dropped in favour of the newest sound, and the display says how many, and how far behind it is: by the time
-since the oldest window arrived that is being computed or waits. Several merge ratios take turns from window to window; a
+Latency is the time from the moment the last sample of a window arrived to
+the moment its label was shown. A sample arrives with the 20 ms of sound that
+it is in; a JSON line, which tells its own latency, counts as shown when it is
+ready. The real-time factor is the seconds of computing a second of sound,
+that is, a hop; above 1, computing is slower than the sound. Then windows are
+dropped in favour of the newest sound, and the display says how many, and how
+far behind it is: by the time since the oldest window arrived that is being
+computed or waits. Several merge ratios take turns from window to window; a
 dropped window counts for the ratio that was computed meanwhile.
 
-A pipe is read as fast as sound comes out of it. With ffmpeg, `-re` before the `-i` of a file makes that its own speed;
-`--no-wait` classifies all of a file or pipe, as fast as that goes.
+A sound file is played at its speed; a pipe is read as fast as sound comes out
+of it, and what is too fast is dropped. With ffmpeg, `-re` before the `-i` of
+a file makes that its own speed; `--no-wait` classifies all of a file or pipe,
+as fast as that goes.
+
+With `--json` each window is a line: start, end, labels with scores,
+merge_ratio, latency, compute_seconds, dropped (windows since the line
+before), dropped_in_all (in the last line: windows of the stream without
+labels) and behind. All times are seconds.
+
+Ctrl-C ends a stream, as the end of a file does: the summary comes, and the
+exit code is 0. Dropped windows are no error either. 1 is an error, told on
+stderr; 2 an option that no model takes; 130 an interruption before the model
+is ready to listen.
 """
 
 import argparse
@@ -21,6 +37,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 from rich import box
@@ -33,14 +50,27 @@ from rich.text import Text
 from fastast_hf.classification.loading import embedded_model, load_classifier
 from fastast_hf.classification.stream_classifier import Heard, StreamClassifier
 from fastast_hf.classification.stream_sources import at_real_speed, file_chunks, microphone_chunks, pipe_chunks
+from fastast_hf.classification.streaming import is_thread_left_behind
+from fastast_hf.cli.arguments import read_merge_ratio, read_seconds, read_seconds_or_0, whole_number_from
 from fastast_hf.cli.console import print_error, print_note, printable
+from fastast_hf.data.decoding import LOWEST_RATE
 
 LINES_HEADING = "   Start - end     Merge ratio  Labels with scores"
+EXIT_CODE_INTERRUPTED = 130  # as of a shell
 
 
 def main() -> None:
-    """Listen until the sound ends or Ctrl-C, and sum up."""
-    arguments = read_arguments()
+    """Listen until the sound ends or Ctrl-C, sum up, and leave nothing behind that Python's end would complain about."""
+    exit_code = run(read_arguments())
+    if is_thread_left_behind():  # by a pipe that is silent
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+    sys.exit(exit_code)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked for; return the exit code."""
     try:
         model, feature_extractor = load_classifier(arguments.model or embedded_model(), device=arguments.device)
         classifier = StreamClassifier(
@@ -54,12 +84,15 @@ def main() -> None:
             can_drop=not arguments.no_wait,
         )
         listen(classifier, open_source(arguments, feature_extractor.sampling_rate), arguments.json)
+    except KeyboardInterrupt:
+        return EXIT_CODE_INTERRUPTED
     except BrokenPipeError:  # whoever reads, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the end of Python would write once more
-        sys.exit(1)
+        return 1
     except (OSError, ValueError, ImportError) as error:
         print_error(error)
-        sys.exit(1)
+        return 1
+    return 0
 
 
 def read_arguments() -> argparse.Namespace:
@@ -68,19 +101,19 @@ def read_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("source", nargs="?", help="sound file, or - for a pipe; default: the microphone")
     add("--model", help="FastAST or AST: folder or Hub name; default: the small model of a checkout of the project")
-    add("--window", type=float, default=1.0, help="seconds of sound that get labels of their own (%(default)s)")
-    add("--hop", type=float, default=0.5, help="seconds from a window to the next (%(default)s)")
+    add("--window", type=read_seconds, default=1.0, help="seconds of sound that get labels of their own (%(default)s)")
+    add("--hop", type=read_seconds, default=0.5, help="seconds from a window to the next (%(default)s)")
     add(
         "--merge-ratio",
-        type=float,
+        type=read_merge_ratio,
         action="append",
         help="share of tokens merged in a layer, 0 to 0.5; may be repeated",
     )
-    add("--top-k", type=int, default=3, help="labels of a window (%(default)s)")
-    add("--rate", type=int, help="Hz of raw sound in a pipe; default: the model's")
+    add("--top-k", type=whole_number_from(1), default=3, help="labels of a window (%(default)s)")
+    add("--rate", type=whole_number_from(LOWEST_RATE), help="Hz of raw sound in a pipe; default: the model's")
     add(
         "--patience",
-        type=float,
+        type=read_seconds_or_0,
         default=1.0,
         help="seconds of windows that wait before they are dropped (%(default)s)",
     )
@@ -90,6 +123,9 @@ def read_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.rate is not None and arguments.source != "-":
         parser.error("--rate must be left out unless the source is -: a file and the microphone tell their own.")
+    ratios = arguments.merge_ratio or []
+    if len(set(ratios)) < len(ratios):
+        parser.error(f"--merge-ratio must differ each time, got {' '.join(map(ratio_name, ratios))}. Give each once.")
     return arguments
 
 
@@ -108,12 +144,13 @@ def listen(classifier: StreamClassifier, chunks: Iterator[np.ndarray], as_json: 
     console = Console()
     started = time.monotonic()
     try:
-        if as_json:
-            print_json(classifier, chunks)
-        elif console.is_terminal:
-            show_live(classifier, chunks, console)
-        else:
-            print_lines(classifier, chunks)
+        with closing(classifier.listen(chunks)) as windows:
+            if as_json:
+                print_json(classifier, windows)
+            elif console.is_terminal:
+                show_live(classifier, windows, console)
+            else:
+                print_lines(classifier, windows)
     except KeyboardInterrupt:
         pass
     else:
@@ -135,10 +172,12 @@ def check_was_heard(classifier: StreamClassifier) -> None:
         )
 
 
-def print_json(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> None:
+def print_json(classifier: StreamClassifier, windows: Iterator[Heard]) -> None:
     """Print a JSON object a line."""
-    for heard in classifier.listen(chunks):
+    dropped_in_all = 0
+    for heard in windows:
         behind = classifier.behind
+        dropped_in_all += heard.num_dropped
         line = {
             "start": heard.start,
             "end": heard.end,
@@ -147,14 +186,15 @@ def print_json(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> No
             "latency": classifier.shown(heard),
             "compute_seconds": heard.compute_seconds,
             "dropped": heard.num_dropped,
+            "dropped_in_all": dropped_in_all,
             "behind": behind,
         }
         print(json.dumps(line), flush=True)
 
 
-def print_lines(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> None:
+def print_lines(classifier: StreamClassifier, windows: Iterator[Heard]) -> None:
     """Print a line a window, and before the first what is in it."""
-    for number, heard in enumerate(classifier.listen(chunks)):
+    for number, heard in enumerate(windows):
         if number == 0:
             print(LINES_HEADING)
         if heard.num_dropped:
@@ -164,12 +204,12 @@ def print_lines(classifier: StreamClassifier, chunks: Iterator[np.ndarray]) -> N
         classifier.shown(heard)
 
 
-def show_live(classifier: StreamClassifier, chunks: Iterator[np.ndarray], console: Console) -> None:
+def show_live(classifier: StreamClassifier, windows: Iterator[Heard], console: Console) -> None:
     """Show the newest window and how the machine keeps up."""
     display = Display(classifier)
     # Its own thread looks four times a second whether the labels are behind, also while the model computes.
     with Live(get_renderable=display.render, console=console, refresh_per_second=4) as live:
-        for heard in classifier.listen(chunks):
+        for heard in windows:
             display.heard = heard
             live.refresh()
             display.latency = classifier.shown(heard)

@@ -13,6 +13,9 @@ FILES = {
 }
 
 
+HUB_FILES = [name for name in FILES if name.startswith("fastast_hf/model/")]
+
+
 def tree_of(name):
     return ast.parse(FILES[name].read_text())
 
@@ -24,6 +27,15 @@ def modules_in(tree):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield node.module
+
+
+def names_imported_in(tree):
+    """Name in full all that is imported, at the top or inside a function: `torch.load` for `from torch import load as read`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def origins_in(tree):

@@ -1,10 +1,11 @@
-"""Put a folder together that is a Space of the Hub as it stands: the page, the package beside it, and a model.
+"""Put a folder together that is a Space of the Hub as it stands.
 
     python examples/space/assemble.py my-space
     hf upload you/my-space my-space . --repo-type space
 
-A Space installs what requirements.txt names before it has any other file, so what is on no package index, such as this
-package, comes as source beside app.py.
+It has the page, the package beside it, and a model. A Space installs what
+requirements.txt names before it has any other file, so what is on no package
+index, such as this package, comes as source beside app.py.
 """
 
 import argparse

@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from datasets import Audio, Dataset, load_dataset
 
 from fastast_hf.classification.files import SOUND_SUFFIXES, find_sound_files
-from fastast_hf.data.paths import check_brought
+from fastast_hf.data.paths import check_brought, check_card
+
+_LETTERS_SHOWN = 80  # of a line that is no path, and may be a whole file
 
 
 class ArchiveSounds(Protocol):
@@ -131,8 +133,8 @@ def open_archive(
 
     Raises:
         OSError: The list or the data set cannot be read.
-        ValueError: There is no sound, not one source, the list is no text, or a data set of the Hub names files of this
-            machine.
+        ValueError: There is no sound, not one source, the list is no text or names nothing that is there, or a data set of the
+            Hub names files of this machine.
     """
     if (sounds is None) == (dataset_name is None):
         raise ValueError(
@@ -140,6 +142,8 @@ def open_archive(
             "a list of files, or the name of a data set."
         )
     if dataset_name is not None:
+        if Path(dataset_name).is_dir():
+            check_card(Path(dataset_name))
         try:
             dataset = load_dataset(dataset_name, dataset_config_name, split=split, revision=revision)
         except OSError as error:
@@ -187,7 +191,22 @@ def _listed(path: Path) -> list[str]:
             "Look for the right path."
         )
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
-        return [_path_of(line, path) for line in file if line.strip()]
+        lines = [_path_of(line, path) for line in file if line.strip()]
+    if lines and not any(map(_exists, lines)):  # else a page of prose would be an archive of which nothing can be read
+        first = lines[0] if len(lines[0]) <= _LETTERS_SHOWN else f"{lines[0][:_LETTERS_SHOWN]}..."
+        raise ValueError(
+            f"`sounds` must be a folder, a sound file, or a text file with a path a line, got {path}, of whose lines none is a "
+            f"path that is there; the first one is {first!r}. Look from which folder on its paths count: it must be the "
+            "working folder."
+        )
+    return lines
+
+
+def _exists(line: str) -> bool:
+    try:
+        return Path(line).exists()
+    except OSError:  # such as one that is too long for a name
+        return False
 
 
 def _path_of(line: str, path: Path) -> str:

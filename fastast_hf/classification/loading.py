@@ -8,11 +8,12 @@ from safetensors import SafetensorError
 from transformers import ASTConfig
 
 from fastast_hf.hub.checkpoints import checkpoint_config
-from fastast_hf.hub.sizes import check_sizes, sizes_in_words
+from fastast_hf.hub.sizes import check_sizes, check_whole_classifier, sizes_in_words
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.progress import late_bars
 
 _PROJECT = Path(__file__).parents[2]
+_PROBLEM_TYPES = (None, "single_label_classification", "multi_label_classification")
 
 
 def load_classifier(
@@ -39,11 +40,11 @@ def load_classifier(
 
     Raises:
         OSError: If there is no such checkpoint, or it cannot be read or reached.
-        ValueError: If it is no classifier of these kinds, its sizes are not those of its weights, its feature extractor is that
-            of another model, the schedule is impossible, or torch cannot compute on such a device here.
+        ValueError: If it is no classifier of these kinds, its config.json is none or does not fit its weights, its feature
+            extractor is that of another model, the schedule is impossible, or torch cannot compute on such a device here.
     """
     torch_device = find_device(device)
-    config_dict = _checked_config(name)
+    config_dict = classifier_config(name)
     merging = merging_fields(merge_ratio, tokens_merged_per_layer)
     feature_extractor = FastASTFeatureExtractor.from_pretrained(name)
     try:
@@ -57,13 +58,39 @@ def load_classifier(
             f"`model` must hold whole weights, got {name}: {error}. Copy or download its model.safetensors again."
         ) from error
     model, loading_info = loaded
-    if loading_info["missing_keys"]:
-        raise ValueError(
-            f"`model` must be a trained classifier, got {name} without {', '.join(sorted(loading_info['missing_keys']))}. "
-            "Give a checkpoint that was fine-tuned for audio classification."
-        )
+    check_whole_classifier(name, loading_info)
+    _check_answers(model.config, name)
     _check_feature_extractor(feature_extractor, model.config, name)
     return model.to(torch_device).eval(), feature_extractor
+
+
+def classifier_config(name: str) -> dict[str, Any]:
+    """Read the config.json of a checkpoint, and refuse those that are no AST or FastAST.
+
+    transformers would load them as far as names match, and leave the rest at random.
+
+    Args:
+        name: Folder, or name on the Hub.
+
+    Returns:
+        Its fields.
+
+    Raises:
+        OSError: If there is no such checkpoint, it has none, or the Hub does not answer.
+        ValueError: If it is another model's.
+    """
+    config = checkpoint_config(name)
+    if not config:
+        raise OSError(
+            f"`model` must have a config.json, got {name} without. Name the folder that a model was saved into."
+        )
+    model_type = config.get("model_type")
+    if model_type not in (ASTConfig.model_type, FastASTConfig.model_type):
+        raise ValueError(
+            f"`model` must be an AST or a FastAST, got {name}, whose config.json names the type {model_type}. Give another "
+            "checkpoint."
+        )
+    return config
 
 
 def embedded_model() -> str:
@@ -140,20 +167,18 @@ def find_device(name: str | None) -> torch.device:
     return probe.device
 
 
-def _checked_config(name: str) -> dict[str, Any]:
-    """Read the config.json, and refuse what transformers would load as far as names match, and leave the rest at random."""
-    config = checkpoint_config(name)
-    if not config:
-        raise OSError(
-            f"`model` must have a config.json, got {name} without. Name the folder that a model was saved into."
-        )
-    model_type = config.get("model_type")
-    if model_type not in (ASTConfig.model_type, FastASTConfig.model_type):
+def _check_answers(config: FastASTConfig, name: str) -> None:
+    """Refuse a model whose answers are no scores of labels, and would be taken for some."""
+    if config.problem_type not in _PROBLEM_TYPES:
         raise ValueError(
-            f"`model` must be an AST or a FastAST, got {name}, whose config.json names the type {model_type}. Give another "
-            "checkpoint."
+            f"`problem_type` must be {' or '.join(filter(None, _PROBLEM_TYPES))} in the config.json of a classifier, or left out, "
+            f"got {config.problem_type!r} in {name}. Give a checkpoint that was trained to tell labels apart."
         )
-    return config
+    if not config.return_dict:
+        raise ValueError(
+            f"`return_dict` must be true in config.json, got {config.return_dict} in {name}. Remove it there: who wants a tuple "
+            "gives `return_dict=False` to a call."
+        )
 
 
 def _check_feature_extractor(feature_extractor: FastASTFeatureExtractor, config: FastASTConfig, name: str) -> None:

@@ -1,7 +1,8 @@
 """A sound that goes on -> labels of its windows as they arrive, at one or several merge ratios in turns."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -127,12 +128,12 @@ class StreamClassifier:
         """Seconds that the labels are behind the sound now. Any thread may ask."""
         return self._queue.behind
 
-    def listen(self, chunks: Iterable[np.ndarray]) -> Iterator[Heard]:
-        """Classify a stream until it ends.
+    def listen(self, chunks: Iterable[np.ndarray]) -> Generator[Heard, None, None]:
+        """Classify a stream until it ends, or until this generator is closed, as `contextlib.closing` does.
 
         Args:
             chunks: The sound as it arrives, (samples,) float32 at the feature extractor's rate. If windows can be dropped, a
-                thread of its own takes them.
+                thread of its own takes them; it ends with this generator, see `put_in_background`.
 
         Yields:
             The windows that were computed. Give each to `shown` when it is.
@@ -143,16 +144,17 @@ class StreamClassifier:
         ratios = list(self.statistics)
         self._queue = WindowQueue(self._max_waiting, clock=self._clock)  # that of a stream before is closed
         num_dropped, before = 0, ratios[0]
-        for number, window in enumerate(self._windows(chunks)):
-            newly = self._queue.num_dropped - num_dropped
-            num_dropped += newly
-            self.statistics[before].num_dropped += newly  # they went by while that one computed
-            before = ratios[number % len(ratios)]
-            started = self._clock()
-            labels = self._labels(window.waveform, before)
-            seconds = self._clock() - started
-            start, self.end = window.start / self._rate, (window.start + len(window.waveform)) / self._rate
-            yield Heard(start, self.end, labels, before, seconds, newly, window)
+        with closing(self._windows(chunks)) as windows:  # whatever happens here: its thread must not go on
+            for number, window in enumerate(windows):
+                newly = self._queue.num_dropped - num_dropped
+                num_dropped += newly
+                self.statistics[before].num_dropped += newly  # they went by while that one computed
+                before = ratios[number % len(ratios)]
+                started = self._clock()
+                labels = self._labels(window.waveform, before)
+                seconds = self._clock() - started
+                start, self.end = window.start / self._rate, (window.start + len(window.waveform)) / self._rate
+                yield Heard(start, self.end, labels, before, seconds, newly, window)
 
     def shown(self, heard: Heard) -> float:
         """Count a window as shown, now.
@@ -167,14 +169,16 @@ class StreamClassifier:
         self.statistics[heard.merge_ratio].add(compute_seconds=heard.compute_seconds, latency=latency)
         return latency
 
-    def _windows(self, chunks: Iterable[np.ndarray]) -> Iterator[StreamWindow]:
-        windows = arriving_windows(chunks, self._window, self._hop, min_samples=self._min_samples, clock=self._clock)
+    def _windows(self, chunks: Iterable[np.ndarray]) -> Generator[StreamWindow, None, None]:
+        windows = arriving_windows(
+            self._queue.until_left(chunks), self._window, self._hop, min_samples=self._min_samples, clock=self._clock
+        )
         if not self._can_drop:
             yield from windows
             return
-        put_in_background(windows, self._queue)
-        while (window := self._queue.take()) is not None:
-            yield window
+        with put_in_background(windows, self._queue):
+            while (window := self._queue.take()) is not None:
+                yield window
 
     def _labels(self, waveform: np.ndarray, merge_ratio: float | None) -> tuple[LabelScore, ...]:
         """Compute the labels of a waveform."""

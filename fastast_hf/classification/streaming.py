@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,9 @@ from fastast_hf.classification.recordings import sliding_windows
 Clock = Callable[[], float]
 """Gives seconds that never run backwards."""
 
+_THREAD = "fastast_hf stream"
 _LATENCIES_KEPT = 10_000
+_SECONDS_TO_STOP = 2.0  # a hundred chunks; longer takes only a source that is silent, and it may be so for ever
 
 
 class StreamWindow(NamedTuple):
@@ -87,7 +90,7 @@ class WindowQueue:
         self._waiting: deque[StreamWindow] = deque()
         self._at_work: StreamWindow | None = None
         self._num_dropped = 0
-        self._is_closed = False
+        self._is_closed = self._is_left = False
         self._error: BaseException | None = None
 
     def put(self, window: StreamWindow) -> None:
@@ -124,6 +127,24 @@ class WindowQueue:
                 raise self._error
             return self._at_work
 
+    def leave(self) -> None:
+        """Say that nobody takes windows any more: the sound that `until_left` passes on ends."""
+        self._is_left = True
+
+    def until_left(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Pass a stream on as long as somebody takes its windows.
+
+        Args:
+            chunks: The stream. The chunk that it is asked for last is thrown away.
+
+        Yields:
+            Its chunks.
+        """
+        for chunk in chunks:
+            if self._is_left:
+                return
+            yield chunk
+
     @property
     def num_dropped(self) -> int:
         """Windows dropped so far."""
@@ -137,12 +158,16 @@ class WindowQueue:
             return 0.0 if oldest is None else self._clock() - oldest.arrived_at
 
 
-def put_in_background(windows: Iterable[StreamWindow], queue: WindowQueue) -> None:
-    """Fill a queue from a thread of its own, until the windows end; the program's end does not wait for it.
+@contextmanager
+def put_in_background(windows: Iterable[StreamWindow], queue: WindowQueue) -> Iterator[None]:
+    """Fill a queue from a thread of its own while a block runs, or until the windows end.
+
+    The thread ends with the block: one that runs at the end of the program holds what Python then takes apart. Only where
+    no chunk comes for two seconds, as from a silent pipe, it is left behind, until the next one comes.
 
     Args:
-        windows: A stream's, as they arrive.
-        queue: Gets them; an error of theirs comes out of its `take`.
+        windows: A stream's, as they arrive, cut from what the queue's `until_left` gives.
+        queue: Gets them; an error of theirs comes out of its `take`. The end of the block leaves it.
     """
 
     def run() -> None:
@@ -154,7 +179,24 @@ def put_in_background(windows: Iterable[StreamWindow], queue: WindowQueue) -> No
         else:
             queue.close()
 
-    threading.Thread(target=run, name="stream", daemon=True).start()
+    thread = threading.Thread(target=run, name=_THREAD, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        queue.leave()
+        thread.join(_SECONDS_TO_STOP)
+
+
+def is_thread_left_behind() -> bool:
+    """Tell whether a thread of `put_in_background` still waits for a chunk.
+
+    It may hold the lock of stdin meanwhile, for which Python's own end aborts the process: `os._exit` does not.
+
+    Returns:
+        Whether there is one.
+    """
+    return any(thread.name == _THREAD for thread in threading.enumerate())
 
 
 class StreamStatistics:

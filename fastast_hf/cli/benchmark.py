@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
-from rich.table import Table
-from rich.text import Text
 
-from fastast_hf.cli.console import print_json, print_result
-from fastast_hf.cli.models import open_classifier
+from fastast_hf.cli.console import print_json, print_note, printable
+from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_unreadable
+from fastast_hf.cli.models import check_classifier, naming_option, open_classifier
 from fastast_hf.cli.options import Device, merge_ratio_option
 from fastast_hf.cli.outputs import check_output_file, check_output_picture
-from fastast_hf.hub.file_to_label_tables import file_to_label_table
-from fastast_hf.hub.speed_tables import front_end_table, narrow_speed_columns
-from fastast_hf.hub.tables import conditions_line, results_block
+from fastast_hf.cli.speed_on_terminal import print_speed
 
 if TYPE_CHECKING:  # it comes with scikit-learn and datasets
     from fastast_hf.speed.contenders import Opened
@@ -38,7 +33,8 @@ Examples:
 Speed-up is the baseline's time over a row's, the median over the turns; IQR
 is the interquartile range. Share reached is the speed-up over the ratio of
 multiply-accumulates (MACs). Without --against, the row unmerged does the
-work of the baseline: how far it is from 1x is noise.
+work of the baseline: how far it is from 1x is noise. Sounds that cannot be
+read are left out and listed; the exit code is 3.
 """
 
 
@@ -125,7 +121,8 @@ def benchmark(
         typer.Option(
             min=1,
             metavar="N",
-            help="Turns that are timed, spectrogram to label; from file to label there are 5, of the front end 10.",
+            help="Turns that are timed, spectrogram to label; from file to label there are 5, or one a file of fewer "
+            "files, of the front end 10.",
         ),
     ] = 20,
     min_seconds: Annotated[
@@ -137,7 +134,11 @@ def benchmark(
         Path | None, typer.Option("--output", "-o", show_default=False, help="File for the results, as JSON.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(show_default=False, help="File for a picture of the speed-ups, .png, .pdf or .svg.")
+        Path | None,
+        typer.Option(
+            show_default=False,
+            help="File for a picture of the speed-ups, with --data-dir of the answers too, .png, .pdf or .svg.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, and nothing else.")] = False,
 ) -> None:
@@ -153,12 +154,17 @@ def benchmark(
     from fastast_hf.experiment.files import write_json
     from fastast_hf.speed.measuring import measure_variants
     from fastast_hf.speed.settings import speed_settings
-    from fastast_hf.speed.sounds import check_sound_files, choose_sound_files
+    from fastast_hf.speed.sounds import choose_sound_files, readable_sound_files
 
-    paths = () if data_dir is None else choose_sound_files(data_dir, limit)
-    check_sound_files(paths)
+    _check_names({"model": model} | ({} if against is None else {"against": against}))
+    sounds = None if data_dir is None else readable_sound_files(choose_sound_files(data_dir, limit))
+    # before the measuring, which takes minutes that other sounds may be worth
+    is_incomplete = sounds is not None and print_unreadable(
+        sounds.unreadable.items(), len(sounds.paths) + len(sounds.unreadable), goes_on=True
+    )
     opened = _open(model, device)
-    baseline = None if against is None else _open(against, device)
+    with naming_option("against"):
+        baseline = None if against is None else _open(against, device)
     runtimes: Any = [name.value for name in runtime or ()]
     settings = speed_settings(
         opened.model,
@@ -177,15 +183,32 @@ def benchmark(
         if output is not None:
             write_json(output, results)
 
-    results = measure_variants(opened, settings, against=baseline, paths=paths, tell=keep)
+    found = {} if sounds is None else sounds._asdict()
+    results = measure_variants(opened, settings, against=baseline, tell=keep, **found)
     if json:
         print_json(results, indent=2)
     else:
-        _print_results(results)
+        print_speed(results)
+        if output is not None:
+            print_note(f"The results are in {printable(str(output))}.", title="Written")
     if plot is not None:  # last: nothing is lost if it fails
         from fastast_hf.visualization.speed import plot_speed
 
         plot_speed(results, plot)
+        if not json:
+            print_note(f"The picture is in {printable(str(plot))}.", title="Written")
+    if is_incomplete:
+        raise typer.Exit(EXIT_CODE_UNREADABLE)
+
+
+def _check_names(names: dict[str, str]) -> None:
+    """Refuse what is no classifier, by the option that it was given to, before any is opened."""
+    from fastast_hf.speed.variants import RANDOM_MODELS
+
+    for option, name in names.items():
+        if name not in RANDOM_MODELS:
+            with naming_option(option):
+                check_classifier(name)
 
 
 def _open(name: str, device: str | None) -> "Opened":
@@ -199,28 +222,3 @@ def _open(name: str, device: str | None) -> "Opened":
         model, feature_extractor = random_classifier(name)
         return Opened(name, model.to(find_device(device)), feature_extractor, random_weights=True)
     return Opened(Path(name).resolve().name, *open_classifier(name, device=device))
-
-
-def _print_results(results: dict[str, Any]) -> None:
-    """Print tables that fit a terminal; into a file or a pipe, the same as Markdown."""
-    console = Console()
-    if not console.is_terminal:
-        print_result(results_block(results))
-        return
-    rows = results["benchmark"]["rows"]
-    for batch_size in dict.fromkeys(row["batch_size"] for row in rows):
-        of_this_size = [row for row in rows if row["batch_size"] == batch_size]
-        columns = narrow_speed_columns(of_this_size)
-        table = Table(box=None, padding=(0, 1, 0, 0))
-        table.add_column(Text(f"{results['model']}\nbatch {batch_size}"), min_width=12)
-        for title in columns:
-            table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
-        for row, *cells in zip(of_this_size, *columns.values(), strict=True):
-            table.add_row(Text(row["name"]), *cells)
-        console.print(table)
-        console.print()
-    if "file_to_label" in results:
-        console.print(Markdown(file_to_label_table(results)))
-    if "front_end" in results:
-        console.print(Markdown(front_end_table(results)))
-    console.print(Markdown(conditions_line(results)))

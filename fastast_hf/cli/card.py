@@ -50,7 +50,9 @@ def card(
     """
     file = results or folder / "results.json"
     if not file.is_file():
-        raise FileNotFoundError(f"`results` must be a file that a run left, got none at {file}. Name one with --results.")
+        raise FileNotFoundError(
+            f"`results` must be a file that a run left, got none at {file}. Name one with --results."
+        )
     license = license or license_of_card(folder)
     with naming(folder / "README.md"):
         path = write_model_card(

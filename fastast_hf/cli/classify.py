@@ -137,6 +137,8 @@ def classify(
                 f"`batch_size` must fit into the memory of the device, got {batch_size}. Give a smaller one, or "
                 f'`dtype` "bfloat16". torch says: {error}'
             ) from error
+    if output is not None and not json:
+        print_note(f"The labels are in {printable(str(output))}.", title="Written")
     print_truncated(missing.num_truncated, len(paths))
     if print_unreadable(missing.unreadable, len(paths)):
         raise typer.Exit(EXIT_CODE_UNREADABLE)

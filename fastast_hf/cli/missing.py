@@ -22,12 +22,13 @@ def print_truncated(count: int, num_files: int, *, advice: str = "give --window,
         )
 
 
-def print_unreadable(errors: Iterable[tuple[str, str]], num_files: int) -> bool:
+def print_unreadable(errors: Iterable[tuple[str, str]], num_files: int, *, goes_on: bool = False) -> bool:
     """List the files that could not be read, if there are any.
 
     Args:
         errors: Path and error of each.
         num_files: All files.
+        goes_on: Whether the work has yet to be done, without them, so that the list is a note and no error.
 
     Returns:
         Whether there are any.
@@ -35,5 +36,6 @@ def print_unreadable(errors: Iterable[tuple[str, str]], num_files: int) -> bool:
     lines = [f"{printable(path)}: {printable(error)}" for path, error in errors]
     if lines:
         heading = f"could not be read: {len(lines)} of {num_files} files"
-        print_note("\n  ".join([heading, *lines]), title="Error", style="bold red")
+        kind = {"title": "Left out"} if goes_on else {"title": "Error", "style": "bold red"}
+        print_note("\n  ".join([heading, *lines]), **kind)
     return bool(lines)

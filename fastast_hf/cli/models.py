@@ -1,5 +1,6 @@
 """What a person sees while a command waits for a model: nothing for two seconds, and nothing where nobody looks on."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,12 +51,55 @@ def waiting_for(
         with without_retries_in_the_log():
             yield
         return
-    with working(f"Asking the Hub for {printable(name)}", console=console), without_retries_in_the_log():
+    with _asking_the_hub(name, console):
         checkpoint_config(name, revision=revision)  # of a folder it takes no time
     if not has_weights_here(name, revision=revision):
         yield
         return
     with working(description, console=console):
+        yield
+
+
+def check_classifier(name: str) -> None:
+    """Refuse what is no FastAST or AST, before it is opened, or another one.
+
+    Args:
+        name: See `load_classifier`.
+
+    Raises:
+        OSError: If there is no such checkpoint, or it cannot be read or reached.
+        ValueError: If it is another model.
+    """
+    from fastast_hf.classification.loading import classifier_config
+
+    with _asking_the_hub(name, Console(stderr=True)):
+        classifier_config(name)
+
+
+@contextmanager
+def naming_option(option: str) -> Iterator[None]:
+    """Let an error of a block about its `model` name the option that the model was given to.
+
+    Args:
+        option: Such as "against".
+
+    Raises:
+        OSError: The block's own, which begins with the option's name.
+        ValueError: So, too.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        error.args = tuple(
+            re.sub("^`model` ", f"`{option}` ", part) if isinstance(part, str) else part for part in error.args
+        )
+        raise
+
+
+@contextmanager
+def _asking_the_hub(name: str, console: Console) -> Iterator[None]:
+    """Show that a block waits for the Hub's answer about a checkpoint."""
+    with working(f"Asking the Hub for {printable(name)}", console=console), without_retries_in_the_log():
         yield
 
 

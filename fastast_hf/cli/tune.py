@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.text import Text
 
-from fastast_hf.cli.console import print_json, print_note, print_result, printable
+from fastast_hf.cli.console import print_json, print_note, print_result, printable, working
 from fastast_hf.cli.missing import EXIT_CODE_UNREADABLE, print_unreadable
-from fastast_hf.cli.models import open_classifier
+from fastast_hf.cli.models import open_classifier, waiting_for
 from fastast_hf.cli.options import Device, Model
 from fastast_hf.cli.outputs import check_output_file, check_output_folder, check_output_picture
 from fastast_hf.hub.tables import results_block
@@ -20,15 +20,18 @@ EPILOG = """
 Examples:
   fastast tune my-fastast --data-dir recordings/ --speedup 4
   fastast tune MIT/ast-finetuned-audioset-10-10-0.4593 \\
-      --data-dir recordings/ --max-drop 0.5 --output my-fastast
+      --data-dir recordings/ --max-drop 3 --output my-fastast
 
 The sounds need no labels: answers are compared with the model's own without
 merging. A hundred sounds of the kinds that the model will hear make a good
 search; two of three are searched on, the others judge, or those of
---check-dir. What judges does not choose: where one ratio or one r for all
-layers does better there, a note gives the command that takes it. --speedup
+--check-dir. What is searched on chooses, the speed-up of --max-drop too.
+What judges does not: where more of its labels change, or one ratio or one r
+for all layers does better there, a note says so. A --max-drop of 1 needs a
+hundred sounds on either side: of fewer, one is more than that. --speedup
 counts multiply-accumulates; "fastast benchmark" tells the time that they
-save. Sounds that cannot be read are left out and listed; the exit code is 3.
+save.
+Sounds that cannot be read are left out and listed; the exit code is 3.
 """
 
 
@@ -43,7 +46,7 @@ def tune(
         typer.Option(
             min=0,
             show_default=False,
-            help="Or: how many of 100 clips may change their best label, as fast as that allows.",
+            help="Or: how many of 100 clips searched on may change their best label, as fast as that allows.",
         ),
     ] = None,
     output: Annotated[
@@ -78,7 +81,7 @@ def tune(
     """Search the merge schedule that moves a model's answers least.
 
     The winner is written into the model's config.json: it merges so wherever
-    it is loaded from then on.
+    it is loaded from then on. A card of "fastast convert" states it, too.
     """
     if (speedup is None) == (max_drop is None):
         raise typer.BadParameter(
@@ -90,32 +93,52 @@ def tune(
     from fastast_hf.experiment.files import write_json
     from fastast_hf.experiment.tuned_folder import check_tuned_folder, write_schedule
     from fastast_hf.speed.contenders import Opened
-    from fastast_hf.speed.sounds import check_sounds_are_apart, choose_sound_files, readable_spectrograms
-    from fastast_hf.speed.tuned_schedule import TuningSettings, tune_schedule
+    from fastast_hf.speed.schedule_savings import savings_of_checkpoint
+    from fastast_hf.speed.sounds import check_enough, check_sounds_are_apart, choose_sound_files, readable_spectrograms
+    from fastast_hf.speed.tuned_schedule import LEAST_CLIPS, tune_schedule
+    from fastast_hf.speed.tuning_settings import TuningSettings, targets_to_search
 
     settings = TuningSettings(
         speedup=speedup, max_drop=max_drop, trials=trials, seconds=seconds, batch_size=batch_size, seed=seed
     )
     check_tuned_folder(model, output)
-    folders = {"data_dir": data_dir} | ({} if check_dir is None else {"check_dir": check_dir})
-    paths = {option: choose_sound_files(folder, limit, option=option) for option, folder in folders.items()}
+    folders = {"data_dir": (data_dir, LEAST_CLIPS)} | ({} if check_dir is None else {"check_dir": (check_dir, 1)})
+    paths = {
+        option: choose_sound_files(folder, limit, least=least, option=option)
+        for option, (folder, least) in folders.items()
+    }
     check_sounds_are_apart(*paths.values())
+    with waiting_for(model, "Reading what it merges"):
+        savings = savings_of_checkpoint(model)
+    if savings is not None:
+        targets_to_search(savings, settings)  # known before the weights are, and before any sound is decoded
     opened = Opened(Path(model).resolve().name, *open_classifier(model, device=device))
-    sounds = [readable_spectrograms(files, opened.feature_extractor, option=option) for option, files in paths.items()]
-    unreadable = {path: why for part in sounds for path, why in part.unreadable.items()}
+    sounds = {
+        option: readable_spectrograms(files, opened.feature_extractor, option=option)
+        for option, files in paths.items()
+    }
+    unreadable = {path: why for part in sounds.values() for path, why in part.unreadable.items()}
     # before the search, which takes minutes that other sounds may be worth
-    is_incomplete = print_unreadable(unreadable.items(), sum(map(len, paths.values())))
-    clips, *others = (part.features for part in sounds)
+    is_incomplete = print_unreadable(unreadable.items(), sum(map(len, paths.values())), goes_on=True)
+    for option, (_, least) in folders.items():
+        check_enough(sounds[option], least, option=option)
+    clips, *others = (part.features for part in sounds.values())
     found = tune_schedule(opened, clips, settings, clips_to_check=others[0] if others else None, checkpoint=model)
     found["tuning"]["unreadable"] = unreadable
     if results is not None:
         write_json(results, found)
-    written = write_schedule(opened, model, output, chosen_row(found)["merging"])
+    with working("Writing the schedule"):
+        written = write_schedule(opened, model, output, chosen_row(found)["merging"])
     if json:
         print_json(found, indent=2)
     else:
         _print_results(found)
-        print_note(f"The schedule is in {printable(str(written))}.", title="Written")
+        print_note(f"The schedule is in {printable(str(written.config))}.", title="Written")
+    if written.outdated:
+        print_note(
+            f"{printable(str(written.card))} still states what held for the old schedule: "
+            f"{', '.join(written.outdated)}. Measure again and mend it, before you pass the model on."
+        )
     if plot is not None:  # last: nothing is lost if it fails
         from fastast_hf.visualization.schedules import plot_schedules
 

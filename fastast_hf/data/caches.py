@@ -20,7 +20,7 @@ from datasets.exceptions import DatasetGenerationError
 
 logger = logging.getLogger(__name__)
 
-UNREADABLE = (ValueError, OSError, StopIteration, DatasetGenerationError)
+UNREADABLE = (ValueError, OSError, StopIteration, RecursionError, DatasetGenerationError)
 """What `load_dataset` raises for a file that it cannot read, the source or its own copy; pyarrow's errors are among them."""
 
 
@@ -35,7 +35,7 @@ def load_or_reload(reader: str, **options: Any) -> Dataset:
         The split.
 
     Raises:
-        ValueError, OSError, StopIteration, DatasetGenerationError: The source itself cannot be read.
+        ValueError, OSError, StopIteration, RecursionError, DatasetGenerationError: The source itself cannot be read.
     """
     try:
         dataset = load_dataset(reader, **options)

@@ -5,7 +5,6 @@ makes the second run fast. Its audiofolder loader is not used: it needs torchcod
 folder named "train" for a split.
 """
 
-import glob
 import os
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,12 @@ import numpy as np
 import pyarrow.compute as pc
 from datasets import Audio, Dataset, DatasetDict, Features, Value, concatenate_datasets, load_dataset
 from datasets.exceptions import DatasetGenerationError
-from datasets.fingerprint import Hasher
 
-from fastast_hf.data.caches import UNREADABLE, cast_or_recast, load_or_reload
+from fastast_hf.data.caches import cast_or_recast
+from fastast_hf.data.columns import FILE_NAME, check_column, check_values
 from fastast_hf.data.labels import encode_labels
-from fastast_hf.data.paths import check_brought, check_inside
-
-METADATA_READERS = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "parquet"}
-"""Metadata files of an audiofolder, and the `datasets` builder that reads each."""
-
-FILE_NAME = "file_name"
-"""The column with a clip's name: relative to the folder, as in its metadata, or as a data set calls the file inside."""
-
-_PATH = "_path"
-
-_ADVICE = {
-    "csv": "Save it in UTF-8, with a row for each file below the column names.",
-    "json": "Save it in UTF-8, with one JSON object for each file, each on a line of its own.",
-    "parquet": "Copy it again if it was cut short, or write it with `Dataset.to_parquet` or pandas.",
-}
-"""What to do about a metadata file that its reader cannot read."""
+from fastast_hf.data.metadata import PATH, read_folder
+from fastast_hf.data.paths import check_brought, check_card
 
 
 def load_audio_dataset(
@@ -57,7 +42,7 @@ def load_audio_dataset(
 
     The clips come from `data_dir`, a folder with metadata.csv (.jsonl, .parquet) whose `file_name` column holds paths
     relative to it, or from `dataset_name`, a data set on the Hub or on disk. Other files are opened only where a link in
-    the folder leads to them, or a table on disk names them. Labels come from the label column, never from folder names.
+    the folder leads to them, or a table on disk names them as its sounds. Labels come from the label column, never from folder names.
     The parts are the rows of `eval_fold` against all others, or the values of `split_column`, or else the splits of the
     data set itself. For the labels see `fastast_hf.data.labels`.
 
@@ -85,12 +70,14 @@ def load_audio_dataset(
     Raises:
         FileNotFoundError: The folder, its metadata file or a clip does not exist.
         ValueError: A column, fold, part or label is missing, a part is empty, a `file_name` leaves the folder, a data set
-            of the Hub names files of this machine, or arguments contradict each other.
+            of the Hub names files of this machine, one on disk has data files elsewhere, a column of labels, folds or parts
+            holds something other than values, the metadata file is packed or too wide, long or deep to be one, or arguments
+            contradict each other.
     """
     _check_arguments(data_dir, dataset_name, eval_fold, split_column)
     if data_dir is not None:
-        audio_column_name = _PATH  # whatever other columns there are, `audio` among them
-        parts = {train_split_name: _read_folder(Path(data_dir), cache_dir)}
+        audio_column_name = PATH  # whatever other columns there are, `audio` among them
+        parts = {train_split_name: read_folder(Path(data_dir), cache_dir)}
     else:
         parts = _read_named(dataset_name, dataset_config_name, cache_dir=cache_dir, revision=revision, token=token)
 
@@ -146,72 +133,17 @@ def _check_arguments(data_dir: Any, dataset_name: str | None, eval_fold: Any, sp
         )
 
 
-def _read_folder(folder: Path, cache_dir: Any) -> Dataset:
-    """Read an audiofolder's metadata, with full paths in a column of their own.
-
-    Not `load_dataset("audiofolder")`: it needs torchcodec even to store a path, and a class folder called "train" is a
-    split to it, for which it drops all other folders (ESC-50 has such a class).
-    """
-    metadata = _find_metadata(folder)
-    # A class may be called "null" or "NA", which pandas would read as missing.
-    options = {"keep_default_na": False, "na_values": [""]} if metadata.suffix == ".csv" else {}
-    reader = METADATA_READERS[metadata.name]
-    try:
-        # Escaped, since `datasets` takes paths for patterns.
-        dataset = load_or_reload(
-            reader, data_files=glob.escape(str(metadata)), split="train", cache_dir=cache_dir, **options
-        )
-    except UNREADABLE as error:
-        if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
-            raise  # of the disk, such as one that is full, and not of what the file says
-        if "corresponds to no data" in str(error) or isinstance(error, StopIteration):
-            raise ValueError(
-                f"`data_dir` must hold at least one clip, got {str(metadata)!r} without rows. Add a row for each file."
-            ) from error
-        raise ValueError(
-            f"`data_dir` must hold a metadata file that can be read, got {str(metadata)!r} ({error.__cause__ or error}). "
-            f"{_ADVICE[reader]}"
-        ) from error
-    _check_column(dataset, FILE_NAME, str(metadata))
-    if _PATH in dataset.column_names:
-        raise ValueError(
-            f"`{_PATH}` must be no column of {str(metadata)!r}, got the columns {dataset.column_names}. Rename it; the "
-            "name is kept for the full paths of the clips."
-        )
-    names = dataset[FILE_NAME][:]
-    if None in names:
-        raise ValueError(
-            f"`file_name` must be set for every clip, got none in row {names.index(None)} of {str(metadata)!r}. Fill it in."
-        )
-    check_inside(names, str(metadata))
-    paths = [folder.absolute() / str(name) for name in names]
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"`file_name` must name files in {str(folder)!r}, got {len(missing)} of {len(paths)} that do not exist, "
-            f"first {missing[0]!r}. Copy them there or remove their rows from {metadata.name}."
-        )
-    stats = {str(path): path.stat() for path in [metadata.absolute(), *paths]}
-    versions = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()]
-    return dataset.add_column(_PATH, [str(path) for path in paths], new_fingerprint=Hasher.hash(versions))
-
-
-def _find_metadata(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"`data_dir` must be an existing folder, got {str(folder)!r}. Check the path.")
-    for name in METADATA_READERS:
-        if (folder / name).is_file():
-            return folder / name
-    raise FileNotFoundError(
-        f"`data_dir` must hold a metadata file, got {str(folder)!r} without one. "
-        "Write a metadata.csv with the columns file_name, label and fold or split."
-    )
-
-
 def _read_named(name: str | None, config_name: str | None, **kwargs: Any) -> dict[str, Dataset]:
+    if name is not None and Path(name).is_dir():
+        check_card(Path(name))
     try:
         return dict(load_dataset(name, config_name, **kwargs))
-    except DatasetGenerationError as error:
+    except (DatasetGenerationError, RecursionError) as error:
+        if any(isinstance(cause, RecursionError) for cause in (error, error.__cause__)):
+            raise ValueError(
+                f"`dataset_name` must be a data set whose values are a few lists or objects deep, got {name!r}, which nests them "
+                "too deep to be read. Do not use it, or write its tables flat."
+            ) from error
         if "torchcodec" not in f"{error.__cause__}":
             raise
         raise ValueError(
@@ -220,26 +152,20 @@ def _read_named(name: str | None, config_name: str | None, **kwargs: Any) -> dic
         ) from error
 
 
-def _check_column(dataset: Dataset, column: str, where: str) -> None:
-    if column not in dataset.column_names:
-        raise ValueError(
-            f"`{column}` must be a column of {where}, got the columns {dataset.column_names}. "
-            "Name the right column or add this one."
-        )
-
-
 def _keep_columns(
     parts: dict[str, Dataset], audio_column: str, label_column: str, part_column: str | None
 ) -> dict[str, Dataset]:
     """Reduce every part to `audio` without decoding, `label`, `file_name`, and the column that names the parts."""
     wanted = [audio_column, label_column] + ([part_column] if part_column else [])
-    if audio_column == _PATH:
+    if audio_column == PATH:
         # As it was read: `datasets` fails to hand a part to other processes if it keeps no column of the file behind it.
         wanted.append(FILE_NAME)
     kept = {}
     for name, part in parts.items():
         for column in wanted:
-            _check_column(part, column, "the data set")
+            check_column(part, column, "the data set")
+            if column != audio_column or column == label_column:  # the sounds are never decoded
+                check_values(part, column, "the data set")
         part = part.cast_column(audio_column, Audio(decode=False)).select_columns(list(dict.fromkeys(wanted)))
         renames = {audio_column: "audio", label_column: "label"}
         part = part.rename_columns({old: new for old, new in renames.items() if old != new})

@@ -68,9 +68,7 @@ def fit_to_saving(shape: Sequence[float], saving: Saving, target: float) -> Rati
         >>> fit_to_saving([1, 1], lambda ratios: 1 / (1 - sum(ratios) / 2), target=1.25)
         (0.2, 0.2)
     """
-    if not all(0 <= part < math.inf for part in shape):
-        raise ValueError(f"`shape` must be finite and at least 0 at each layer, got {list(shape)}. Clip it at 0.")
-    largest = _MOST / min((part for part in shape if part > 0), default=_MOST)
+    largest = _largest_factor(shape)
     most = saving(_scaled(shape, largest))
     if most < target:
         raise ValueError(
@@ -94,7 +92,6 @@ def search_schedule(
     seconds: float = math.inf,
     shapes: Sequence[Sequence[float]] = (),
     seed: int = 0,
-    tell: Callable[[], Any] = lambda: None,
 ) -> list[Trial]:
     """Try schedules that all save the same, each where the trials before promise most.
 
@@ -106,8 +103,8 @@ def search_schedule(
         trials: most schedules to try, at least 1.
         seconds: try no further one after this long.
         shapes: schedules to try first, scaled to `target`: for example the best at another target, or what constant r makes.
+            Those whose layers cannot save so much, since some merge nothing, are left out.
         seed: of all that is random. Without `seconds`, equal seeds try equal schedules.
-        tell: called after each trial.
 
     Returns:
         The trials, in the order that they were made; the first has the same ratio at every layer.
@@ -121,7 +118,8 @@ def search_schedule(
     random = np.random.default_rng(seed)
     guess = _Guess()
     done: list[Trial] = []
-    first = [[1.0] * num_layers, *shapes, *_slopes(num_layers)]
+    able = (shape for shape in shapes if saving(_scaled(shape, _largest_factor(shape))) >= target)
+    first = [[1.0] * num_layers, *able, *_slopes(num_layers)]
     while len(done) < trials and (not done or perf_counter() - start < seconds):
         if len(done) < len(first):
             ratios = fit_to_saving(first[len(done)], saving, target)
@@ -131,13 +129,19 @@ def search_schedule(
             candidates = [_change(done, random, saving, target) for _ in range(_CANDIDATES)]
             ratios = candidates[guess.most_promising(done, candidates)]
         done.append(Trial(ratios, divergence(ratios)))
-        tell()
     return done
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:
     """Give the trial with the least divergence, the first of equals."""
     return min(trials, key=lambda trial: trial.divergence)
+
+
+def _largest_factor(shape: Sequence[float]) -> float:
+    """Give the factor from which on each layer that merges at all merges half of its tokens."""
+    if not all(0 <= part < math.inf for part in shape):
+        raise ValueError(f"`shape` must be finite and at least 0 at each layer, got {list(shape)}. Clip it at 0.")
+    return _MOST / min((part for part in shape if part > 0), default=_MOST)
 
 
 def _scaled(shape: Sequence[float], factor: float) -> Ratios:

@@ -8,14 +8,14 @@ from huggingface_hub import HfApi
 
 from fastast_hf.experiment.arguments import ModelArguments
 from fastast_hf.experiment.files import check_output_path
-from fastast_hf.experiment.start import AST_TYPES
+from fastast_hf.experiment.start import AST_TYPES, whole_weights
 from fastast_hf.experiment.task import open_feature_extractor
 from fastast_hf.hub.checkpoints import checkpoint_config
 from fastast_hf.hub.conversion import VISION_TYPES, ast_from_vision_transformer
 from fastast_hf.hub.converted_card import write_converted_card
 from fastast_hf.hub.repositories import is_repo_id, license_of, license_of_card
 from fastast_hf.hub.safe_weights import check_safe_weights
-from fastast_hf.hub.sizes import sizes_in_words
+from fastast_hf.hub.sizes import check_sizes, check_whole_classifier, sizes_in_words
 from fastast_hf.model import FastASTConfig, FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.progress import late_bars
 from fastast_hf.writing import naming
@@ -77,7 +77,7 @@ def convert_checkpoint(
     if repo_id is not None:
         HfApi().whoami()  # a wrong token is known before the weights are read
     fields = arguments.embedding_fields() | arguments.merging_fields()
-    model = _open_ast(source, fields | download) if is_ast else _open_vision(source, labels, fields | download)
+    model = _open_ast(source, config, fields, download) if is_ast else _open_vision(source, labels, fields | download)
     url = None if repo_id is None else str(HfApi().create_repo(repo_id, private=private, exist_ok=True))
     feature_extractor = open_feature_extractor(arguments, model.config)
     save_folder(output, model, feature_extractor)
@@ -150,16 +150,17 @@ def _check_labels(source: str, labels: Sequence[str], *, is_ast: bool) -> None:
         )
 
 
-def _open_ast(source: str, options: dict[str, Any]) -> FastASTForAudioClassification:
+def _open_ast(
+    source: str, config: dict[str, Any], fields: dict[str, Any], download: dict[str, Any]
+) -> FastASTForAudioClassification:
     """Open a trained AST or FastAST with all of its weights."""
-    with sizes_in_words(source):
-        loaded: Any = FastASTForAudioClassification.from_pretrained(source, output_loading_info=True, **options)
-    model, found = loaded
-    if found["missing_keys"]:
-        raise ValueError(
-            f"`model` must be a trained classifier, got {source} without {', '.join(sorted(found['missing_keys']))}. Fine-tune "
-            "it for audio classification first, with examples/distill.py."
+    with whole_weights("model", source), sizes_in_words(source):
+        check_sizes(source, config, {}, **download)
+        loaded: Any = FastASTForAudioClassification.from_pretrained(
+            source, output_loading_info=True, **fields, **download
         )
+    model, loading_info = loaded
+    check_whole_classifier(source, loading_info)
     return model.eval()
 
 

@@ -13,7 +13,21 @@ from fastast_hf.writing import naming
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file aside and rename it into its place. If that fails, nothing of it is left.
+    """Write a JSON file as `write_bytes` does.
+
+    Args:
+        path: the file; its folder is made if it is not there.
+        content: what goes into it.
+
+    Raises:
+        OSError: if it cannot be written; it names the file.
+        ValueError: if `path` is a folder.
+    """
+    write_bytes(path, f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file aside and rename it into its place. If that fails, nothing of it is left.
 
     Args:
         path: the file; its folder is made if it is not there.
@@ -28,7 +42,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     aside = path.with_name(f"_{path.name}.{os.getpid()}")
     try:
         with naming(path, aside=aside):
-            aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            aside.write_bytes(content)
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

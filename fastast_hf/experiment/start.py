@@ -41,7 +41,7 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
 
     Raises:
         ValueError: if neither or both of a checkpoint and a configuration are given, or the checkpoint's sizes are not those
-            of its weights.
+            of its weights, or it has no place for some.
     """
     path, download = arguments.model_name_or_path, arguments.download_options()
     if (path is None) == (arguments.config_name is None):
@@ -75,7 +75,8 @@ def open_teacher(
         The teacher.
 
     Raises:
-        ValueError: if none is named, its weights are pickled, or its sizes are not those of its weights.
+        ValueError: if none is named, its weights are pickled, or its sizes are not those of its weights, or it has no place
+            for some.
     """
     path, download = arguments.teacher_name_or_path, download_from.download_options() | {"revision": "main"}
     if path is None and arguments.teacher_config_name is None:
@@ -161,8 +162,8 @@ def _open_but_for_head(kind: type[Model], path: str, argument: str, options: dic
 
 def _answers_with(path: str, labels: dict[str, Any], download: dict[str, Any]) -> bool:
     """Tell whether a checkpoint's labels are these, in whatever order."""
-    names = checkpoint_config(path, **download).get("id2label") or {}
-    return sorted(names.values()) == sorted(labels["id2label"].values())
+    names = checkpoint_config(path, **download).get("id2label")
+    return isinstance(names, dict) and sorted(map(str, names.values())) == sorted(labels["id2label"].values())
 
 
 def _draw_embeddings(student: FastASTForAudioClassification) -> FastASTForAudioClassification:

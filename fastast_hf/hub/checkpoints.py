@@ -9,6 +9,7 @@ from transformers import PreTrainedConfig
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 from fastast_hf.hub.repositories import is_repo_id
+from fastast_hf.model.json_files import parse_object
 
 # Of what lies in the folder of a checkpoint, or was made of one: whoever names it means a file.
 _FILE_SUFFIXES = {".bin", ".ckpt", ".json", ".md", ".onnx", ".pt", ".pth", ".safetensors"}
@@ -48,12 +49,13 @@ def checkpoint_config(name: str, **download: Any) -> dict[str, Any]:
 
     Raises:
         OSError: If there is no such checkpoint, the Hub does not answer, or the file is no JSON.
+        ValueError: If it is JSON, but no object, or is nested too deeply.
     """
     check_checkpoint_name(name)
     if Path(name).is_dir() and not (Path(name) / CONFIG_NAME).is_file():
         return {}
     try:
-        return PreTrainedConfig.get_config_dict(name, **download)[0]
+        return parse_object(CONFIG_NAME, name, lambda: PreTrainedConfig.get_config_dict(name, **download))[0]
     except OSError as error:
         if isinstance(error.__cause__, RemoteEntryNotFoundError):
             return {}

@@ -1,5 +1,6 @@
 """The card of a model that was converted and not trained: where its weights come from, and what may be said of it."""
 
+import re
 from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
@@ -9,6 +10,24 @@ from fastast_hf.hub.model_card import TAGS, TASK
 from fastast_hf.hub.repositories import is_repo_id
 from fastast_hf.model import FastASTConfig
 
+_PAPER = "([paper](https://arxiv.org/abs/2406.07676)). "
+_MERGES_NOTHING = "This one merges nothing: set `merge_ratio` in `config.json`, or call `set_merge_ratio`."
+# Only behind the words that this module writes before it: what a user writes of a schedule elsewhere stays the user's.
+_MERGING_SENTENCE = re.compile(
+    rf"(?<={re.escape(_PAPER)})(?:{re.escape(_MERGES_NOTHING)}|Tokens merged away at each layer at [0-9,]+ frames: [0-9, ]+\.)"
+)
+_OF_A_SCHEDULE = {
+    "accuracy": "accuracy",
+    "mAP": r"\| mAP|mean average precision",
+    "d-prime": "d-prime",
+    "clips/s": "clips/s",
+    "speed-up": "speed-up",
+    "GMACs": "GMACs",
+    "merge ratio": r"merge\\?[_ ]ratio",
+    "merge schedule": r"merge schedule|tokens merged away|tokens\\?_merged",
+}
+"""What of a card holds for one schedule alone, and the patterns by which it is found, in letters of either case."""
+
 _TEXT = """---
 {metadata}
 ---
@@ -16,7 +35,7 @@ _TEXT = """---
 # {title}
 
 {origin} A FastAST is an Audio Spectrogram Transformer that merges tokens which are alike, in every layer
-([paper](https://arxiv.org/abs/2406.07676)). {merging}
+{paper}{merging}
 
 ## Use
 
@@ -86,6 +105,7 @@ def write_converted_card(
         metadata=metadata.to_yaml(),
         title=escape_markdown(repo_id.split("/")[-1] if repo_id else folder.resolve().name),
         origin=origin,
+        paper=_PAPER,
         merging=_merging_sentence(config),
         repository=repo_id or "<user>/<model>",
     )
@@ -93,9 +113,39 @@ def write_converted_card(
     return path
 
 
+def with_new_schedule(text: str, config: FastASTConfig) -> str:
+    """Write another schedule into a card that `write_converted_card` wrote.
+
+    Args:
+        text: The card, which its user may have changed.
+        config: The model's, with its new schedule.
+
+    Returns:
+        The card. Only the sentence on merging is another one; where there is none, as in the card of a training, all stays.
+    """
+    return _MERGING_SENTENCE.sub(lambda match: _merging_sentence(config), text, count=1)
+
+
+def stated_of_a_schedule(text: str) -> list[str]:
+    """List what a card states that another schedule makes another, apart from the sentence that `with_new_schedule` writes.
+
+    Args:
+        text: Any card.
+
+    Returns:
+        Names such as "accuracy" and "merge schedule".
+
+    Example:
+        >>> stated_of_a_schedule("| Model | Accuracy | GMACs/clip |")
+        ['accuracy', 'GMACs']
+    """
+    words = " ".join(_MERGING_SENTENCE.sub("", text, count=1).split())
+    return [name for name, pattern in _OF_A_SCHEDULE.items() if re.search(pattern, words, re.IGNORECASE)]
+
+
 def _merging_sentence(config: FastASTConfig) -> str:
     """Say what the configuration merges."""
     if not any(config.merge_schedule().tokens_merged):
-        return "This one merges nothing: set `merge_ratio` in `config.json`, or call `set_merge_ratio`."
+        return _MERGES_NOTHING
     merged = ", ".join(map(str, config.merge_schedule().tokens_merged))
     return f"Tokens merged away at each layer at {config.max_length:,} frames: {merged}."

@@ -6,6 +6,27 @@ from numbers import Real
 from typing import Any
 
 
+def is_finite_number(value: object) -> bool:
+    """Tell a finite number from anything else; JSON has integers that no float holds.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        Whether it is one.
+
+    Example:
+        >>> is_finite_number(1.5), is_finite_number(float("inf")), is_finite_number(10**400), is_finite_number(True)
+        (True, False, False, False)
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def check_field(results: Mapping[str, Any], keys: str, expected: type, *, path: str | None = None) -> None:
     """Check that dotted keys lead to a value of the expected type.
 
@@ -43,10 +64,26 @@ def check_numbers(path: str, values: Mapping[str, Any], names: tuple[str, ...]) 
     """
     for name in names:
         value = values.get(name)
-        if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        if not is_finite_number(value):
             raise ValueError(
                 f"`{path}.{name}` must be a finite number, got {value!r}. Leave out what was not measured."
             )
+
+
+def check_not_negative(path: str, values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Check that the named numbers are at least 0.
+
+    Args:
+        path: What a message calls `values`.
+        values: What holds them.
+        names: The fields.
+
+    Raises:
+        ValueError: Naming the first that is less.
+    """
+    for name in names:
+        if values[name] < 0:
+            raise ValueError(f"`{path}.{name}` must be at least 0, got {values[name]}. Give what was counted.")
 
 
 def check_share(path: str, value: float) -> None:

@@ -18,6 +18,19 @@ from typing import Any
 from fastast_hf.hub.markdown import escape_markdown, markdown_table
 
 _NOTHING = "-"
+_SPEED_UP, _SPREAD, _STEP, _SHARE, _SAME = (
+    "Speed-up",
+    "In single turns",
+    "This step",
+    "Share of the speed-up",
+    "Same label",
+)
+_NARROW_TITLES = {
+    _SPEED_UP: "Speed-up\n(range)",
+    _STEP: "This\nstep",
+    _SHARE: "Share of\nspeed-up",
+    _SAME: "Same\nlabel",
+}
 _RANDOM_MODELS = ("ast-base", "ast-tiny")
 """Names of models with random weights in results that do not tell it in a field of their own, as the first ones."""
 _PARTS = ("decode", "features", "model")
@@ -55,32 +68,56 @@ def file_to_label_table(results: Mapping[str, Any]) -> str:
     Returns:
         Two Markdown tables, each with a line behind it.
     """
+    columns = _columns(results)
+    lines = zip(results["file_to_label"]["rows"], *columns.values(), strict=True)
+    return f"{markdown_table([results['model'], *columns], list(lines))}\n\n{file_to_label_notes(results)}"
+
+
+def file_to_label_notes(results: Mapping[str, Any]) -> str:
+    """Write how the steps were measured, and where the time of a clip goes: what stands below the first table.
+
+    Args:
+        results: As in `file_to_label_table`.
+
+    Returns:
+        A Markdown table between two lines.
+    """
     part = results["file_to_label"]
-    return "\n\n".join([_steps_table(results), _conditions_line(part), _parts_table(part), _WHAT_PARTS_ARE])
+    return "\n\n".join([_conditions_line(results), _parts_table(part), _WHAT_PARTS_ARE])
 
 
-def _steps_table(results: Mapping[str, Any]) -> str:
-    """Write a line for each row; it has all steps of the rows above it."""
-    rows = results["file_to_label"]["rows"]
-    head = [results["model"], "A clip", "Speed-up", "In single turns", "This step", "Share of the speed-up"]
-    lines = [
-        [
-            name,
-            f"{row['ms_per_clip']:,.1f} ms",
-            f"{row['speed_up']:.2f}x",
-            "{:.2f}x to {:.2f}x".format(*row["speed_up_range"]),
-            f"{row['step']:.2f}x",
-            _NOTHING if row["share"] is None else f"{row['share']:.0%}",
-        ]
-        for name, row in rows.items()
-    ]
-    lines[0][3:6] = [_NOTHING] * 3  # the first row is no step, and its ratio to itself is 1
-    agreements = [row.get("agreement") for row in rows.values()]
+def narrow_file_to_label_columns(results: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Write what each step saves for a terminal, which has no room for a column of spreads: each stands below its median.
+
+    Args:
+        results: As in `file_to_label_table`.
+
+    Returns:
+        Cells by the title of their column, both of one line or two, a cell for each row.
+    """
+    columns = _columns(results)
+    spreads = [cell.replace("x", "").replace(" to ", "-") for cell in columns.pop(_SPREAD)]
+    cells = zip(columns[_SPEED_UP], spreads, strict=True)
+    columns[_SPEED_UP] = [cell if spread == _NOTHING else f"{cell}\n({spread})" for cell, spread in cells]
+    return {_NARROW_TITLES.get(title, title): found for title, found in columns.items()}
+
+
+def _columns(results: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Write a cell for each row, which has all steps of the rows above it, by the title of their column."""
+    rows = results["file_to_label"]["rows"].values()
+    columns = {
+        "A clip": [f"{row['ms_per_clip']:,.1f} ms" for row in rows],
+        _SPEED_UP: [f"{row['speed_up']:.2f}x" for row in rows],
+        _SPREAD: ["{:.2f}x to {:.2f}x".format(*row["speed_up_range"]) for row in rows],
+        _STEP: [f"{row['step']:.2f}x" for row in rows],
+        _SHARE: [_NOTHING if row["share"] is None else f"{row['share']:.0%}" for row in rows],
+    }
+    for title in (_SPREAD, _STEP, _SHARE):
+        columns[title][0] = _NOTHING  # the first row is no step, and its ratio to itself is 1
+    agreements = [row.get("agreement") for row in rows]
     if not _is_random(results) and any(agreement is not None for agreement in agreements):
-        head.append("Same label")
-        for line, agreement in zip(lines, agreements, strict=True):
-            line.append(_NOTHING if agreement is None else f"{agreement:.1%}")
-    return markdown_table(head, lines)
+        columns[_SAME] = [_NOTHING if agreement is None else f"{agreement:.1%}" for agreement in agreements]
+    return columns
 
 
 def _is_random(results: Mapping[str, Any]) -> bool:
@@ -88,8 +125,9 @@ def _is_random(results: Mapping[str, Any]) -> bool:
     return results.get("random_weights", results["model"] in _RANDOM_MODELS)
 
 
-def _conditions_line(part: Mapping[str, Any]) -> str:
+def _conditions_line(results: Mapping[str, Any]) -> str:
     """Say what was measured, and how."""
+    part, left_out = results["file_to_label"], len(results.get("unreadable") or {})
     ratio, counts = part["merge_ratio"], part["tokens_merged_per_layer"]
     conditions = [
         f"{part['num_clips']:,} files, median {part['median_clip_seconds']:.1f} s",
@@ -99,7 +137,8 @@ def _conditions_line(part: Mapping[str, Any]) -> str:
         f"{part['num_workers']} threads that decode",
         f"rows in {part['turns']} turns, medians over the turns",
     ]
-    return f"File to label: {escape_markdown('; '.join(conditions))}."
+    line = f"File to label: {escape_markdown('; '.join(conditions))}."
+    return f"{line} Left out because they cannot be read: {left_out:,}." if left_out else line
 
 
 def _parts_table(part: Mapping[str, Any]) -> str:

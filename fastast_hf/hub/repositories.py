@@ -89,7 +89,8 @@ def license_of_card(directory: Path | str) -> str | None:
     path = Path(directory) / "README.md"
     try:
         stated = ModelCard.load(path).data.license if path.is_file() else None
-    except (ValueError, YAMLError) as error:
+    # TypeError: of a key that is no text, or an argument of the card's own; RecursionError: of what is nested deeply
+    except (RecursionError, TypeError, ValueError, YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"{path} must begin with metadata in YAML, got {reason}. Mend it, or move it away."

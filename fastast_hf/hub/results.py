@@ -20,6 +20,7 @@ More fields than these do no harm. A file of speed alone has `"kind": "speed"` a
 model          the name of what was measured
 random_weights true if what the model answers means nothing; false or left out otherwise
 against        the name of the baseline, if it is another model than this one unmerged
+unreadable     if there were sounds: {path of one that was left out: why}
 benchmark      rows [...], each with name, runtime, dtype, num_frames, batch_size, merging {a field of FastASTConfig},
                clips_per_second, latency_ms (median), latency_iqr_ms, speed_up, gmacs_per_clip, mac_ratio,
                share_of_mac_ratio; if they apply speed_up_low and speed_up_high (quartiles over the turns),
@@ -35,9 +36,10 @@ A file of a search for a merge schedule has `"kind": "tuning"`, `model` and
 ```
 tuning         speedup or max_drop; num_clips_searched, num_clips_checked, num_frames, trials, seconds, seed; rows [...], each
                with name, merging {a field of FastASTConfig}, mac_ratio, mean_kl and top_answer (0 to 1) of the checked clips
-               beside the unmerged model; chosen, the name of a row; better_constant, null or the name, the mean_kl and the
-               command (a line for a shell) of the row of one ratio or one r that these clips like better than the chosen one;
-               if it applies unreadable {path of a sound that was left out: why}
+               beside the unmerged model, and if it was searched top_answer_searched (of the searched clips, by which max_drop
+               chooses); chosen, the name of a row, which the checked clips had no say in; better_constant, null or the name,
+               the mean_kl and the command (a line for a shell) of the row of one ratio or one r that these clips like better
+               than the chosen one; if it applies unreadable {path of a sound that was left out: why}
 ```
 A file of several models over several folds or seeds has `"kind": "comparison"` and
 
@@ -73,7 +75,7 @@ from typing import Any
 
 from fastast_hf.hub.command_blocks import check_commands
 from fastast_hf.hub.comparison_tables import check_comparison
-from fastast_hf.hub.fields import check_field, check_numbers, check_share
+from fastast_hf.hub.fields import check_field, check_not_negative, check_numbers, check_share
 from fastast_hf.hub.question_tables import check_questions
 from fastast_hf.hub.speed_tables import check_speed
 from fastast_hf.hub.tuning_tables import check_tuning
@@ -137,10 +139,9 @@ def load_results(path: Path | str) -> dict[str, Any]:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is no JSON or its content does not fit.
     """
-    text = Path(path).read_text(encoding="utf-8")
     try:
-        results = json.loads(text)
-    except json.JSONDecodeError as error:
+        results = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (RecursionError, ValueError) as error:  # also of another encoding, or with a number of thousands of digits
         raise ValueError(f"`{Path(path).name}` must be JSON, got: {error}. Write it with `json.dump`.") from error
     check_results(results)
     return results
@@ -185,7 +186,11 @@ def kind_of(results: Mapping[str, Any]) -> str:
 
 def _check_run(results: Mapping[str, Any]) -> None:
     """Check what teacher, AST and FastAST are told of."""
-    rows = results["benchmark"]["rows"]
+    rows, data = results["benchmark"]["rows"], results["data"]
+    check_not_negative("data", data, ("num_train", "num_eval"))
+    for index, label in enumerate(data["labels"]):
+        if not isinstance(label, str):
+            raise ValueError(f"`data.labels[{index}]` must be text, got {label!r}. Write the name of the label.")
     _check_names("models", results["models"])
     _check_names("benchmark.rows", rows)
     for name, model in results["models"].items():

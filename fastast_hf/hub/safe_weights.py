@@ -4,14 +4,15 @@ from typing import Any
 
 from safetensors import safe_open
 from transformers import PreTrainedConfig
-from transformers.integrations.peft import maybe_load_adapters
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 from transformers.utils.hub import get_checkpoint_shard_files
 
+from fastast_hf.model.adapters import ADAPTER_WEIGHTS, adapter_fields, check_ranks, path_of_base
 from fastast_hf.model.native_code import check_attention_name
 from fastast_hf.model.safe_weights import check_shards, check_weights_name
 
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+# What PEFT puts before the name of a layer where it saves an adapter.
+_PREFIX = "base_model.model."
 
 
 def check_safe_weights(path: str, download: dict[str, Any]) -> None:
@@ -24,14 +25,11 @@ def check_safe_weights(path: str, download: dict[str, Any]) -> None:
     Raises:
         OSError: if there is no such checkpoint, or the Hub does not answer.
         ValueError: if it has no safetensors, its config.json or its index names other files, or its config.json attention
-            whose code would be fetched from the Hub; or if it is an adapter, and this is so of the model that it names.
+            whose code would be fetched from the Hub; if it is an adapter, and this is so of the model that it names; or if its
+            adapter is more than plain LoRA, or of other ranks or layers than its weights.
     """
-    adapter, base, _ = maybe_load_adapters(path, download)  # type: ignore[arg-type]
-    if adapter is not None and not _has(path, _ADAPTER_WEIGHTS, download):
-        raise ValueError(
-            f"`{_ADAPTER_WEIGHTS}` must be in the adapter, got {path} without. Pickled weights such as adapter_model.bin are "
-            "not opened, since a pickle can run code. Save it again with PEFT's `save_pretrained`, and name the new folder."
-        )
+    base = path_of_base(path, **download)
+    _check_adapter(path, download)
     if _has(base, CONFIG_NAME, download):
         config_dict = PreTrainedConfig.get_config_dict(base, **download)[0]
         check_weights_name(config_dict)
@@ -45,7 +43,7 @@ def check_safe_weights(path: str, download: dict[str, Any]) -> None:
     check_shards(path, **download)
 
 
-def weight_shapes(path: str, config_dict: dict[str, Any], **download: Any) -> list[tuple[int, ...]]:
+def weight_shapes(path: str, config_dict: dict[str, Any], **download: Any) -> dict[str, tuple[int, ...]]:
     """Read how large the weights of a checkpoint are, from the head of its files: they tell it, and nothing is loaded.
 
     Args:
@@ -54,26 +52,92 @@ def weight_shapes(path: str, config_dict: dict[str, Any], **download: Any) -> li
         **download: `cache_dir`, `revision` and `token`.
 
     Returns:
-        The shape of each tensor; nothing if there are no safetensors.
+        The shape of each tensor by its name in the files; nothing if there are no safetensors.
 
     Raises:
         OSError: if there is no such checkpoint, or the Hub does not answer.
         SafetensorError: if a file is cut short or is none.
-        ValueError: if config.json or an index names pickles or files elsewhere.
+        ValueError: if config.json or an index names pickles or files elsewhere, or for an adapter as `check_safe_weights`.
     """
     check_weights_name(config_dict)
-    check_shards(path, **download)
+    try:
+        check_shards(path, **download)
+    except RecursionError as error:
+        raise ValueError(
+            f"`{SAFE_WEIGHTS_INDEX_NAME}` must be an index of weights, got {path} with one that is nested too deeply. Copy or "
+            "download it again."
+        ) from error
+    _check_adapter(path, download)
     optional = download | {"_raise_exceptions_for_missing_entries": False}
     file = cached_file(path, config_dict.get("transformers_weights") or SAFE_WEIGHTS_NAME, **optional)
     files = [] if file is None else [file]
     if file is None and (index := cached_file(path, SAFE_WEIGHTS_INDEX_NAME, **optional)) is not None:
         files, _ = get_checkpoint_shard_files(path, index, **download)
-    shapes = []
-    for file in files:
-        with safe_open(file, framework="np") as weights:
-            shapes += [tuple(weights.get_slice(name).get_shape()) for name in weights.keys()]  # noqa: SIM118  # no dict
-    return shapes
+    return {name: shape for file in files for name, shape in _shapes_in(file).items()}
 
 
 def _has(path: str, name: str, download: dict[str, Any]) -> bool:
     return cached_file(path, name, _raise_exceptions_for_missing_entries=False, **download) is not None
+
+
+def _shapes_in(file: str) -> dict[str, tuple[int, ...]]:
+    with safe_open(file, framework="np") as weights:
+        return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118  # no dict
+
+
+def _check_adapter(path: str, download: dict[str, Any]) -> None:
+    """Refuse an adapter_config.json of other layers or ranks than the weights beside it, since PEFT builds what it says."""
+    fields = adapter_fields(path, **download)
+    if fields is None:
+        return
+    ranks = _ranks_of_weights(path, download)
+    check_ranks(fields, path, max(ranks.values()), "the rank of its weights")  # PEFT would draw layers without any
+    for layer, rank in ranks.items():
+        if not any(_is_named(layer, name) for name in fields["target_modules"]):
+            raise ValueError(
+                f"`target_modules` must name every layer that the adapter has weights for, got {path} without {layer}. "
+                f"{_SAVE_AGAIN}"
+            )
+        field, told = _rank_told(fields, layer)
+        if told != rank:
+            raise ValueError(
+                f"`{field}` must be the rank of the adapter's weights, {rank} for {layer}, got {told} in {path}. {_SAVE_AGAIN}"
+            )
+
+
+def _ranks_of_weights(path: str, download: dict[str, Any]) -> dict[str, int]:
+    """Read from the head of an adapter's weights for which layers they are, and of which ranks."""
+    shapes = _shapes_in(str(cached_file(path, ADAPTER_WEIGHTS, **download)))
+    ranks = {}
+    for name, first in shapes.items():
+        layer, is_first, _ = name.removeprefix(_PREFIX).partition(".lora_A.")
+        if not is_first:
+            continue
+        second = shapes.get(name.replace(".lora_A.", ".lora_B."))
+        # A file of any size could tell a huge rank for a layer of width one, which PEFT would build for all others.
+        if not first or not second or not 1 <= first[0] <= max(second[0], *first[1:]):
+            raise ValueError(
+                f"`{ADAPTER_WEIGHTS}` must hold two weights of a low rank for each layer, got the shapes {first} and {second} for "
+                f"{layer} in {path}. {_SAVE_AGAIN}"
+            )
+        ranks[layer] = first[0]
+    if not ranks:
+        raise ValueError(
+            f"`{ADAPTER_WEIGHTS}` must hold LoRA's weights of some layers, got {path} of none. {_SAVE_AGAIN}"
+        )
+    return ranks
+
+
+def _rank_told(fields: dict[str, Any], layer: str) -> tuple[str, int]:
+    """Find which field of an adapter_config.json settles the rank of a layer, and at what: the first name that fits, as in PEFT."""
+    for name, rank in (fields.get("rank_pattern") or {}).items():
+        if _is_named(layer, name):
+            return "rank_pattern", rank
+    return "r", fields["r"]
+
+
+def _is_named(layer: str, name: str) -> bool:
+    return layer == name.removeprefix("^") or layer.endswith(f".{name}")
+
+
+_SAVE_AGAIN = "Save it again with PEFT's `save_pretrained`, or copy or download its folder again."

@@ -193,6 +193,8 @@ def check_speed(results: Mapping[str, Any]) -> None:
         raise ValueError(
             f"`random_weights` must be true or false, got {results['random_weights']!r}. Leave it out for trained weights."
         )
+    if "unreadable" in results:
+        check_field(results, "unreadable", dict)
     if "file_to_label" in results:
         check_file_to_label(results["file_to_label"])
     if "front_end" in results:

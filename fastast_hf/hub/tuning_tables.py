@@ -1,5 +1,6 @@
 """The tables of a search for a merge schedule: what was found beside constants, and how much each layer merges."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,28 +10,48 @@ KL_DIGITS = 5
 """Digits behind the point that tables show of a divergence."""
 
 
+def drop_of(top_answer: float) -> float:
+    """Give how many of 100 clips changed their best label.
+
+    Args:
+        top_answer: Share of the clips with the same best label, 0 to 1.
+
+    Returns:
+        Clips of 100, as exact as a decimal fraction: 49 of 50 is 2, where floats alone would give a hair more.
+
+    Example:
+        >>> drop_of(0.98)
+        2.0
+    """
+    return round(100 * (1 - top_answer), 9)
+
+
 def tuning_table(results: Mapping[str, Any]) -> str:
-    """Write all schedules below each other, by what they save, and a line on how they were judged.
+    """Write all schedules below each other, by what they save, and how they were chosen and judged.
 
     Args:
         results: Checked results of a search.
 
     Returns:
-        A Markdown table, and a line behind it.
+        A Markdown table, a line behind it, and notes where a drop that was allowed is more on the clips that judge, or too
+        little for so few clips.
     """
     tuning = results["tuning"]
     rows = sorted(tuning["rows"], key=lambda row: row["mac_ratio"])
+    shows_choice = _drop_allowed(results) is not None
+    header = [results["model"], "MAC ratio", "Mean KL", "Same answer", *["Same, searched on"] * shows_choice, "Chosen"]
     lines = [
         [
             row["name"],
             f"{row['mac_ratio']:.2f}x",
             _kl(row),
             f"{row['top_answer']:.1%}",
+            *[f"{row['top_answer_searched']:.1%}" if "top_answer_searched" in row else ""] * shows_choice,
             _mark(row, tuning),
         ]
         for row in rows
     ]
-    table = markdown_table([results["model"], "MAC ratio", "Mean KL", "Same answer", "Chosen"], lines)
+    table = markdown_table(header, lines)
     line = (
         f"Answers: of {tuning['num_clips_checked']:,} clips that the search did not see, beside those without merging; "
         f"{tuning['trials']:,} schedules were tried on {tuning['num_clips_searched']:,} others, in "
@@ -38,7 +59,38 @@ def tuning_table(results: Mapping[str, Any]) -> str:
     )
     left_out = len(tuning.get("unreadable") or {})
     line += f" Left out because they cannot be read: {left_out:,}." if left_out else ""
-    return f"{table}\n\n{escape_markdown(line)}"
+    return "\n\n".join([table, *map(escape_markdown, [line, *_drop_lines(results)])])
+
+
+def _drop_allowed(results: Mapping[str, Any]) -> float | None:
+    """Give how many of 100 clips were allowed to change their best label, if the clips that were searched on chose by it."""
+    return results["tuning"].get("max_drop") if "top_answer_searched" in chosen_row(results) else None
+
+
+def _drop_lines(results: Mapping[str, Any]) -> list[str]:
+    """Say what chose a schedule by `max_drop`, what the clips that judge think of it, and what so few clips cannot tell."""
+    allowed, chosen, tuning = _drop_allowed(results), chosen_row(results), results["tuning"]
+    if allowed is None:
+        return []
+    lines = [
+        f"Chosen by the clips that were searched on: the fastest that changes the best label of at most {allowed:g} of 100 "
+        "of them. The clips that judge had no say in it."
+    ]
+    judged = drop_of(chosen["top_answer"])
+    if judged > allowed:
+        lines.append(
+            f"Note: on the clips that judge, {chosen['name']} changes the best label of {judged:.1f} of 100, more than the "
+            f"{allowed:g} that were allowed. Allow fewer, or ask for a lower speed-up."
+        )
+    counts = {"were searched on": tuning["num_clips_searched"], "judge": tuning["num_clips_checked"]}
+    shares = {which: 100 / max(count, 1) for which, count in counts.items()}
+    coarse = [f"{share:.3g} of 100 of those that {which}" for which, share in shares.items() if share > allowed]
+    if coarse and allowed > 0:  # whoever allows none asks for no fraction of a clip
+        lines.append(
+            f"Note: one clip is {' and '.join(coarse)}, more than the {allowed:g} that were allowed: so few clips cannot tell. "
+            f"It takes at least {math.ceil(100 / allowed):,} of each."
+        )
+    return lines
 
 
 def better_constant_note(results: Mapping[str, Any]) -> list[str]:
@@ -101,11 +153,13 @@ def check_tuning(tuning: Any) -> None:
         raise ValueError(f"`tuning` must be a dictionary, got {tuning!r}. Run `fastast tune` again.")
     for name in ("num_clips_checked", "num_clips_searched", "trials", "seconds"):
         _check_number(f"tuning.{name}", tuning.get(name))
+    if tuning.get("max_drop") is not None:
+        _check_number("tuning.max_drop", tuning["max_drop"])
     rows = tuning.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise ValueError(f"`tuning.rows` must be a list of dictionaries, got {rows!r}. Run `fastast tune` again.")
     for number, row in enumerate(rows):
-        for name in ("mac_ratio", "mean_kl", "top_answer"):
+        for name in ("mac_ratio", "mean_kl", "top_answer", *row.keys() & {"top_answer_searched"}):
             _check_number(f"tuning.rows[{number}].{name}", row.get(name))
         if not isinstance(row.get("name"), str) or not isinstance(row.get("merging"), Mapping):
             raise ValueError(

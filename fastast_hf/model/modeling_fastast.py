@@ -107,7 +107,7 @@ class MergeScheduleMixin:
         self.config.set_merge_schedule(tokens_merged_per_layer=tokens_merged_per_layer)
 
 
-class FastASTModel(MergeScheduleMixin, SafeWeightsMixin, ASTModel):
+class FastASTModel(MergeScheduleMixin, SafeWeightsMixin, ASTModel):  # type: ignore[misc]
     """AST's encoder with token merging. `merge_ratio` in the configuration decides how much."""
 
     config: FastASTConfig
@@ -288,7 +288,7 @@ class FastASTModel(MergeScheduleMixin, SafeWeightsMixin, ASTModel):
             )
 
 
-class FastASTForAudioClassification(MergeScheduleMixin, SafeWeightsMixin, ASTForAudioClassification):
+class FastASTForAudioClassification(MergeScheduleMixin, SafeWeightsMixin, ASTForAudioClassification):  # type: ignore[misc]
     """AST's classifier with token merging. Opens any AST checkpoint, and stock AST opens what it saves.
 
     Example:

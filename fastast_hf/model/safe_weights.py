@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from transformers.integrations.peft import maybe_load_adapters
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 from transformers.utils.hub import cached_file, get_checkpoint_shard_files
+
+from .adapters import adapter_fields, check_ranks, path_of_base
 
 # What transformers says of a folder or a repository without model.safetensors, whatever else is in it.
 _NO_SAFETENSORS = re.compile(r"file named .*\.safetensors")
@@ -17,6 +18,8 @@ _DOWNLOAD = ("cache_dir", "local_files_only", "proxies", "revision", "subfolder"
 
 class SafeWeightsMixin:
     """Open checkpoints whose weights are safetensors, and refuse others in words."""
+
+    config: Any
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -32,7 +35,8 @@ class SafeWeightsMixin:
 
         Raises:
             OSError: if there is no such checkpoint, or its weights are pickled.
-            ValueError: if `use_safetensors` is False, or some of several files of weights are pickled or lie elsewhere.
+            ValueError: if `use_safetensors` is False, some of several files of weights are pickled or lie elsewhere, or an
+                adapter is more than plain LoRA.
         """
         if kwargs.get("use_safetensors") is False:
             raise ValueError(f"`use_safetensors` must not be False, got False. {_HOW_TO_CONVERT}")
@@ -49,6 +53,44 @@ class SafeWeightsMixin:
                 f"`pretrained_model_name_or_path` must hold model.safetensors, got {pretrained_model_name_or_path} without. "
                 f"{_HOW_TO_CONVERT}"
             ) from error
+
+    def load_adapter(
+        self, peft_model_id: Any = None, adapter_name: str | None = None, peft_config: Any = None, **kwargs: Any
+    ) -> Any:
+        """Put an adapter on as `PeftAdapterMixin.load_adapter` does, if it is one of plain LoRA.
+
+        `from_pretrained` comes here, too, of transformers' Auto classes as well.
+
+        Args:
+            peft_model_id: a folder, or a name on the Hub.
+            adapter_name: what the model will call it.
+            peft_config: a configuration of the caller's own, in place of the adapter_config.json.
+            **kwargs: what `PeftAdapterMixin.load_adapter` takes.
+
+        Returns:
+            What was found of it.
+
+        Raises:
+            ValueError: if it is another kind of adapter, of a higher rank than the model is wide, or its weights are pickled.
+        """
+        load_config = kwargs.get("load_config")
+        options = {**vars(load_config), **kwargs} if load_config is not None else kwargs
+        name = peft_model_id or options.get("pretrained_model_name_or_path")
+        if peft_config is None and name is not None:
+            given = {**options, **(options.get("download_kwargs") or {}), **(options.get("adapter_kwargs") or {})}
+            # A revision comes with the commit that it is in the model's repository; the adapter's own is meant.
+            download = {
+                option: str(given[option]) if option == "revision" else given[option]
+                for option in _DOWNLOAD
+                if given.get(option) is not None
+            }
+            fields = adapter_fields(name, **download)
+            if fields is None:
+                raise ValueError(
+                    f"`peft_model_id` must hold an adapter_config.json, and PEFT be installed, got {name}. Check both."
+                )
+            check_ranks(fields, name, self.config.hidden_size, "the width of the model")
+        return super().load_adapter(peft_model_id, adapter_name, peft_config, **kwargs)  # type: ignore[misc]
 
     @classmethod
     def _load_pretrained_model(
@@ -91,18 +133,17 @@ def check_shards(path: Any, *, variant: str | None = None, **download: Any) -> N
         **download: `cache_dir`, `local_files_only`, `proxies`, `revision`, `subfolder`, `token`.
 
     Raises:
-        ValueError: if it does, or is no such index.
+        ValueError: if it does, or is no such index; or of an adapter, see `adapter_fields`.
     """
     name = SAFE_WEIGHTS_INDEX_NAME if variant is None else SAFE_WEIGHTS_INDEX_NAME.replace(".json", f".{variant}.json")
-    # transformers' own way to what it will open
-    path = maybe_load_adapters(path, download)[1]  # type: ignore[arg-type]
+    path = path_of_base(path, **download)
     index = cached_file(path, name, _raise_exceptions_for_missing_entries=False, **download)
     if index is None:
         return
     try:
         _, found = get_checkpoint_shard_files(path, index, **download)
         shards = sorted(set(found["weight_map"].values()))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
             f"`{name}` must be an index of weights, got {path} with another one. Copy or download it again."
         ) from error

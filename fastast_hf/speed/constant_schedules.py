@@ -6,35 +6,35 @@ from typing import Any
 
 from fastast_hf.evaluation.tuning import fit_to_saving
 from fastast_hf.hub.tuning_tables import KL_DIGITS
-from fastast_hf.speed.schedule_answers import AnswersOfSchedules
+from fastast_hf.speed.schedule_savings import SavingsOfSchedules
 
 
-def constant_ratios(answers: AnswersOfSchedules, targets: Iterable[float]) -> list[tuple[float, ...]]:
+def constant_ratios(savings: SavingsOfSchedules, targets: Iterable[float]) -> list[tuple[float, ...]]:
     """Give the schedules with one ratio for all layers.
 
     Args:
-        answers: Of the model.
+        savings: Of the model.
         targets: What they are to save, as far as the model can.
 
     Returns:
         Ratios, one a layer, of each target; none twice.
     """
-    fitted = (fit_to_saving([1.0] * answers.num_layers, answers.saving, target) for target in targets)
+    fitted = (fit_to_saving([1.0] * savings.num_layers, savings.saving, target) for target in targets)
     return list(dict.fromkeys(fitted))
 
 
-def constant_count(answers: AnswersOfSchedules, target: float) -> int | None:
+def constant_count(savings: SavingsOfSchedules, target: float) -> int | None:
     """Give the papers' r that saves so much.
 
     Args:
-        answers: Of the model.
+        savings: Of the model.
         target: What it is to save.
 
     Returns:
         The least tokens that each layer merges away; None if no number saves so much.
     """
-    counts = range(1, answers.num_patches // 2 + 1)
-    return next((count for count in counts if answers.saving(count) >= target), None)
+    counts = range(1, savings.num_patches // 2 + 1)
+    return next((count for count in counts if savings.saving(count) >= target), None)
 
 
 def better_constant(

@@ -31,6 +31,7 @@ def measure_variants(
     *,
     against: Opened | None = None,
     paths: Sequence[Path] = (),
+    unreadable: Mapping[str, str] | None = None,
     tell: Callable[[dict[str, Any]], Any] = lambda results: None,
 ) -> dict[str, Any]:
     """Measure a model's variants side by side.
@@ -41,6 +42,7 @@ def measure_variants(
         against: What they are compared with, with the merge schedule that it has. Default: the same weights in
             transformers' own AST, which merges nothing. The baseline is eager, in float32 and padded to its `max_length`.
         paths: Sound files, for the agreement of the top answers and for the times from file to label.
+        unreadable: Files that were left out of them, and why, for the results to tell; see `readable_sound_files`.
         tell: Called with the results so far, complete as they are, whenever a part is done, so that a run that is cut off
             later loses nothing.
 
@@ -64,6 +66,7 @@ def measure_variants(
         "model": opened.name,
         "random_weights": opened.random_weights,
         **({} if against is None else {"against": against.name}),
+        **({} if unreadable is None else {"unreadable": dict(unreadable)}),
     }
     with tempfile.TemporaryDirectory(prefix="fastast-onnx-") as folder:
         contenders = make_contenders(opened, settings, against, Path(folder))

@@ -1,48 +1,40 @@
 """Tune a model's merge schedule on sounds of its user: search, and hold what was found to sounds that the search did not see."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from fastast_hf.evaluation import environment
-from fastast_hf.evaluation.tuning import Trial, best_trial, search_schedule
+from fastast_hf.evaluation.tuning import Ratios, best_trial, search_schedule
 from fastast_hf.hub.results import SCHEMA, provenance
+from fastast_hf.hub.tuning_tables import drop_of
 from fastast_hf.progress import late_bar
 from fastast_hf.speed.constant_schedules import better_constant, constant_count, constant_ratios, conversion_command
 from fastast_hf.speed.contenders import Opened
-from fastast_hf.speed.schedule_answers import AnswersOfSchedules, merging_of
+from fastast_hf.speed.schedule_answers import AnswersOfSchedules
+from fastast_hf.speed.schedule_savings import SavingsOfSchedules, merging_of
+from fastast_hf.speed.tuning_settings import TuningSettings, check_settings, targets_to_search, targets_to_tell
 
-SPEEDUPS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
-"""Savings at which constants are told, and which a search for the fastest schedule goes through."""
+LEAST_CLIPS = 6
+"""A search takes so many, those that judge included if they are taken from the same."""
 
-_LEAST_CLIPS = 6
 _ONE_OF = 3
 """Of so many clips, one is not searched on."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuningSettings:
-    """What is searched. Either of `speedup` and `max_drop` is given.
+class _Found(NamedTuple):
+    """The best schedule at one saving. `top_answer`: share of the clips that were searched on that keep their best label."""
 
-    Attributes:
-        speedup: How many times less work the schedule is to be, in multiply-accumulates.
-        max_drop: Or: how many of 100 clips may change their best label; the fastest schedule of `SPEEDUPS` is searched.
-        trials: Schedules to try at one saving, at least 1.
-        seconds: Start no further trial at one saving after this long.
-        batch_size: Clips of a forward pass.
-        seed: Of all that is random in the search.
-    """
+    target: float
+    merge_ratio: Ratios
+    trials: int
+    top_answer: float
 
-    speedup: float | None = None
-    max_drop: float | None = None
-    trials: int = 120
-    seconds: float = math.inf
-    batch_size: int = 16
-    seed: int = 0
+    @property
+    def name(self) -> str:
+        return f"tuned {self.target:g}x"
 
 
 def tune_schedule(
@@ -55,8 +47,10 @@ def tune_schedule(
 ) -> dict[str, Any]:
     """Search the schedule that moves a model's answers least.
 
-    All that is told of a schedule is of clips that were not searched on. They judge, and so they do not choose: where one
-    ratio or one r for all layers moves their answers less than what was found, that is told and changes nothing.
+    The clips that are searched on choose, the speed-up that `max_drop` allows too. All else that is told of a schedule is of
+    clips that were not searched on. They are asked when the choice is made, judge it, and change nothing: where one ratio or
+    one r for all layers moves their answers less than what was chosen, or more of their best labels change than `max_drop`,
+    that is told.
 
     Args:
         opened: The model. Its own schedule does not matter.
@@ -71,34 +65,31 @@ def tune_schedule(
         `tuning.better_constant` a constant one that the clips to check like better.
 
     Raises:
-        ValueError: If the settings contradict each other, clips are too few, or no schedule saves so much.
+        ValueError: If the settings contradict each other, clips are too few, or no schedule saves so much or changes so few
+            labels.
     """
     check_settings(settings)
     _check_clips(clips)
+    savings = SavingsOfSchedules(opened.model.config, clips.shape[1])
+    targets = targets_to_search(savings, settings)
     start = perf_counter()
     if clips_to_check is None:
         held_out = torch.arange(len(clips)) % _ONE_OF == _ONE_OF - 1
         clips, clips_to_check = clips[~held_out], clips[held_out]
     searched = AnswersOfSchedules(opened.model, clips, settings.batch_size)
-    checked = AnswersOfSchedules(opened.model, clips_to_check, settings.batch_size)
-    constants = _tell_of_constants(checked, settings)
-    targets = _reachable(searched, SPEEDUPS) if settings.speedup is None else [settings.speedup]
-    if not targets:
-        raise ValueError(
-            f"`max_drop` must be of a model that merging makes {SPEEDUPS[0]:g}x faster at least, got one where it cannot. Give "
-            "`speedup`."
-        )
-    found: list[dict[str, Any]] = []
-    trials = 0
+    found: list[_Found] = []
     for target in targets:
-        tried = _search(searched, target, settings, [row["merging"]["merge_ratio"] for row in found[-1:]])
-        trials += len(tried)
-        found.append(_row(f"tuned {target:g}x", checked, best_trial(tried).merge_ratio))
-        if not _holds(found[-1], settings):
+        found.append(_search(searched, savings, target, settings, [each.merge_ratio for each in found[-1:]]))
+        if not _holds(found[-1].top_answer, settings):
             break
-    chosen = _choose(found, settings)
-    fitting = [row for row in constants if _holds(row, settings)]
-    better = better_constant(fitting, chosen, target=targets[found.index(chosen)])
+    chosen = _choose(found, settings, searched.num_clips)
+    checked = AnswersOfSchedules(opened.model, clips_to_check, settings.batch_size)
+    constants, tuned = _judge(checked, savings, found, settings)
+    better = better_constant(
+        [row for row in constants if _holds(row["top_answer"], settings)],
+        tuned[found.index(chosen)],
+        target=chosen.target,
+    )
     return {
         "schema": SCHEMA,
         "kind": "tuning",
@@ -110,11 +101,11 @@ def tune_schedule(
             "num_clips_searched": len(clips),
             "num_clips_checked": len(clips_to_check),
             "num_frames": clips.shape[1],
-            "trials": trials,
+            "trials": sum(each.trials for each in found),
             "seconds": perf_counter() - start,
             "seed": settings.seed,
-            "rows": constants + found,
-            "chosen": chosen["name"],
+            "rows": constants + tuned,
+            "chosen": chosen.name,
             "better_constant": None
             if better is None
             else {
@@ -126,90 +117,76 @@ def tune_schedule(
     }
 
 
-def check_settings(settings: TuningSettings) -> None:
-    """Refuse settings that contradict each other, before anything is loaded.
-
-    Args:
-        settings: What is searched.
-
-    Raises:
-        ValueError: If neither or both of `speedup` and `max_drop` are given.
-    """
-    if (settings.speedup is None) == (settings.max_drop is None):
-        raise ValueError(
-            f"`speedup` or `max_drop` must be given, and not both, got {settings.speedup} and {settings.max_drop}. Say how "
-            "much faster, or how many of 100 answers may change."
-        )
-
-
 def _search(
-    answers: AnswersOfSchedules, target: float, settings: TuningSettings, shapes: Sequence[Sequence[float]]
-) -> list[Trial]:
+    searched: AnswersOfSchedules,
+    savings: SavingsOfSchedules,
+    target: float,
+    settings: TuningSettings,
+    shapes: Sequence[Sequence[float]],
+) -> _Found:
     """Search at one saving, from constant r on beside what the search starts from anyway."""
-    count = constant_count(answers, target)
-    starts = [] if count is None else [answers.ratios_of(count)]
-    total, name = settings.trials, f"Schedules of {target:g}x"
-    with late_bar(total=total, desc=name, unit="trial") as progress:
-        return search_schedule(
-            answers.divergence,
-            answers.saving,
+    count = constant_count(savings, target)
+    starts = [] if count is None else [savings.ratios_of(count)]
+    passes = settings.trials + 1
+    name = f"{settings.trials} schedules of {target:g}x"
+    with late_bar(total=passes * searched.num_clips, desc=name, unit="clip") as progress:
+        tried = search_schedule(
+            lambda ratios: searched.divergence(ratios, progress.update),
+            savings.saving,
             target,
-            num_layers=answers.num_layers,
+            num_layers=savings.num_layers,
             trials=settings.trials,
             seconds=settings.seconds,
             shapes=[*starts, *shapes],
             seed=settings.seed,
-            tell=progress.update,
+        )
+        best = best_trial(tried).merge_ratio
+        kept = searched.agreement(best, progress.update).top_answer
+    return _Found(target, best, len(tried), kept)
+
+
+def _judge(
+    checked: AnswersOfSchedules, savings: SavingsOfSchedules, found: Sequence[_Found], settings: TuningSettings
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Tell of what was found, and of one ratio and one r for all layers, which it has to beat, also at the saving asked for."""
+    targets = targets_to_tell(savings, settings)
+    counts = dict.fromkeys(constant_count(savings, target) for target in targets)
+    constants: dict[str, Ratios | int] = {
+        **{f"ratio {ratios[0]:g}": ratios for ratios in constant_ratios(savings, targets)},
+        **{f"r {count}": count for count in counts if count is not None},
+    }
+    passes = len(constants) + len(found)
+    with late_bar(total=passes * checked.num_clips, desc=f"Judging {passes} schedules", unit="clip") as progress:
+
+        def row(name: str, schedule: Ratios | int) -> dict[str, Any]:
+            told = checked.agreement(schedule, progress.update).to_dict()
+            return {"name": name, "merging": merging_of(schedule), "mac_ratio": savings.saving(schedule), **told}
+
+        return (
+            [row(name, schedule) for name, schedule in constants.items()],
+            [row(each.name, each.merge_ratio) | {"top_answer_searched": each.top_answer} for each in found],
         )
 
 
-def _row(name: str, answers: AnswersOfSchedules, schedule: Sequence[float] | int) -> dict[str, Any]:
-    """Tell of a schedule."""
-    found = answers.agreement(schedule)
-    return {"name": name, "merging": merging_of(schedule), "mac_ratio": answers.saving(schedule), **found.to_dict()}
-
-
-def _tell_of_constants(answers: AnswersOfSchedules, settings: TuningSettings) -> list[dict[str, Any]]:
-    """Tell of one ratio and one r for all layers, also at the saving that is asked for: what a search has to beat."""
-    asked = () if settings.speedup is None else (settings.speedup,)
-    targets = _reachable(answers, sorted({*SPEEDUPS, *asked}))
-    counts = dict.fromkeys(constant_count(answers, target) for target in targets)
-    return [
-        *(_row(f"ratio {ratios[0]:g}", answers, ratios) for ratios in constant_ratios(answers, targets)),
-        *(_row(f"r {count}", answers, count) for count in counts if count is not None),
-    ]
-
-
-def _reachable(answers: AnswersOfSchedules, targets: Sequence[float]) -> list[float]:
-    """List the savings that a model can reach."""
-    return [target for target in targets if answers.saving((0.5,) * answers.num_layers) >= target]
-
-
-def _drop(row: dict[str, Any]) -> float:
-    """Give how many of 100 clips changed their best label."""
-    return 100 * (1 - row["top_answer"])
-
-
-def _holds(row: dict[str, Any], settings: TuningSettings) -> bool:
+def _holds(top_answer: float, settings: TuningSettings) -> bool:
     """Tell whether no more clips changed their best label than may."""
-    return settings.max_drop is None or _drop(row) <= settings.max_drop
+    return settings.max_drop is None or drop_of(top_answer) <= settings.max_drop
 
 
-def _choose(found: Sequence[dict[str, Any]], settings: TuningSettings) -> dict[str, Any]:
+def _choose(found: Sequence[_Found], settings: TuningSettings, num_clips: int) -> _Found:
     """Give the last schedule that holds what was asked for."""
-    if settings.max_drop is None:
-        return found[-1]
-    holding = [row for row in found if _holds(row, settings)]
+    holding = [each for each in found if _holds(each.top_answer, settings)]
     if not holding:
+        drop = drop_of(found[0].top_answer)
         raise ValueError(
-            f"`max_drop` must allow a schedule of {SPEEDUPS[0]:g}x, got {settings.max_drop:g}, where {_drop(found[0]):.1f} of "
-            "100 clips changed their best label. Allow more."
+            f"`max_drop` must allow a schedule of {found[0].target:g}x, got {settings.max_drop:g}, where {drop:.1f} of 100 clips "
+            f"({drop * num_clips / 100:.0f} of the {num_clips} that were searched on) changed their best label. Allow more."
         )
     return holding[-1]
 
 
 def _check_clips(clips: torch.Tensor) -> None:
-    if len(clips) < _LEAST_CLIPS:
+    if len(clips) < LEAST_CLIPS:
         raise ValueError(
-            f"`clips` must be at least {_LEAST_CLIPS}, got {len(clips)}. A hundred of all kinds of sound make a good search."
+            f"`clips` must be at least {LEAST_CLIPS}, got {len(clips)}. A hundred of all kinds of sound make a good search."
         )

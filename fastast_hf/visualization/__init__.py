@@ -4,7 +4,7 @@
 
 Example:
     >>> rows = [{"name": "ratio 0.25", "batch_size": 8, "speed_up": 3.8, "mac_ratio": 3.9}]
-    >>> figure = draw_speed({"model": "my-fastast", "benchmark": {"rows": rows}})
+    >>> figure = draw_speed({"kind": "speed", "model": "my-fastast", "benchmark": {"rows": rows}})
     >>> figure.axes[0].get_title(loc="left")
     'my-fastast, batch 8'
 """

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fastast_hf.visualization.colors import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION
+from fastast_hf.visualization.kinds import check_kind
 from fastast_hf.visualization.pictures import save_picture
 
 _STYLES = ((BLACK, "s"), (ORANGE, "D"), (GREEN, "^"), (PURPLE, "v"), (VERMILION, "*"), (SKY_BLUE, "P"))
@@ -25,7 +26,7 @@ def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
         The file.
 
     Raises:
-        ValueError: See `check_picture_path`.
+        ValueError: See `check_picture_path` and `draw_comparison`.
     """
     return save_picture(draw_comparison(results), path)
 
@@ -38,7 +39,11 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
 
     Returns:
         The figure.
+
+    Raises:
+        ValueError: If they are of another kind.
     """
+    check_kind(results, "comparison")
     comparison = results["comparison"]
     rows = [row for row in comparison["rows"] if row.get("speed_up") is not None]
     figure = Figure(figsize=(7, 5), layout="constrained")

@@ -62,8 +62,13 @@ def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: 
         The figure, its title in fonts that have all letters of it, see `make_legible`.
 
     Raises:
-        ValueError: If there is no such layer.
+        ValueError: If there is no such layer, or the trace is none.
     """
+    if not isinstance(trace, Trace):
+        raise ValueError(
+            f"`trace` must be a Trace, as fastast_hf.classification.tracing.trace_waveform gives one, got {type(trace).__name__}. "
+            "Results of a measurement are drawn by plot_speed, plot_schedules and plot_comparison."
+        )
     num_layers = len(trace.sources) - 1
     layers = _some_of(num_layers) if layers is None else layers
     if not layers or not all(1 <= layer <= num_layers for layer in layers):

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fastast_hf.visualization.colors import BLUE, ORANGE, SKY_BLUE, VERMILION
+from fastast_hf.visualization.kinds import check_kind
 from fastast_hf.visualization.pictures import save_picture
 
 _KINDS = {
@@ -29,7 +30,7 @@ def plot_schedules(results: Mapping[str, Any], path: str | Path) -> Path:
         The file.
 
     Raises:
-        ValueError: See `check_picture_path`.
+        ValueError: See `check_picture_path` and `draw_schedules`.
     """
     return save_picture(draw_schedules(results), path)
 
@@ -42,7 +43,11 @@ def draw_schedules(results: Mapping[str, Any]) -> Figure:
 
     Returns:
         The figure.
+
+    Raises:
+        ValueError: If they are of another kind.
     """
+    check_kind(results, "tuning")
     tuning = results["tuning"]
     figure = Figure(figsize=(7, 6), layout="constrained")
     frontier, layers = figure.subplots(2, height_ratios=(3, 2))

@@ -5,7 +5,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from transformers import ASTConfig
+from transformers.utils import CONFIG_NAME
 
+from .config_fields import check_dtype, check_labels, check_layers, check_patch_grid
+from .json_files import parse_object
 from .merge_schedule import MergeSchedule, check_merging, plan_merges
 from .native_code import check_attention_name, check_not_quantized
 from .safe_weights import check_weights_name
@@ -40,7 +43,8 @@ class FastASTConfig(ASTConfig):
 
     Raises:
         ValueError: if the schedule is impossible. The message names the layer. It is raised for a value in a file, a
-            keyword and a later assignment alike, and an assignment that fails changes nothing.
+            keyword and a later assignment alike, and an assignment that fails changes nothing. Also if another field
+            holds what no model can be built of; that is looked at when the configuration is made or saved.
 
     Example:
     ```python
@@ -61,7 +65,10 @@ class FastASTConfig(ASTConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Check the merge schedule once all fields are there."""
+        check_labels(self.id2label, kwargs.get("num_labels", 1))
+        check_dtype(self.dtype or kwargs.get("torch_dtype"))
         super().__post_init__(**kwargs)
+        check_layers(self)
         self._validate_merge_schedule()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -164,6 +171,8 @@ class FastASTConfig(ASTConfig):
     def validate(self) -> None:
         """Check all fields; transformers calls it before it saves, so a list changed in place is caught too."""
         super().validate()  # type: ignore[misc]  # `strict` adds it to the parent
+        check_labels(self.id2label)
+        check_layers(self)
         self._validate_merge_schedule()
 
     @classmethod
@@ -173,9 +182,15 @@ class FastASTConfig(ASTConfig):
         """Read a configuration as a dictionary; one of a published AST counts as FastAST's own.
 
         Raises:
-            ValueError: if the file names pickled weights or attention of others, or quantizes the weights.
+            ValueError: if the file holds no JSON object, names pickled weights or attention of others, or quantizes the
+                weights.
         """
-        config_dict, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        read_by_transformers = super().get_config_dict
+        config_dict, kwargs = parse_object(
+            CONFIG_NAME,
+            pretrained_model_name_or_path,
+            lambda: read_by_transformers(pretrained_model_name_or_path, **kwargs),
+        )
         check_weights_name(config_dict)
         check_attention_name(config_dict)
         check_not_quantized(config_dict)
@@ -217,16 +232,7 @@ class FastASTConfig(ASTConfig):
 
     def _validate_merge_schedule(self) -> None:
         """Raise for a schedule that no input of `max_length` frames can follow."""
-        if not isinstance(self.patch_size, int):
-            raise ValueError(
-                f"`patch_size` must be one int, got {self.patch_size}. AST's patches are square: give their side."
-            )
-        for name in ("max_length", "num_mel_bins"):
-            if (length := getattr(self, name)) < self.patch_size:
-                raise ValueError(
-                    f"`{name}` must be at least `patch_size` = {self.patch_size}, got {length}. A smaller spectrogram holds "
-                    "no patch."
-                )
+        check_patch_grid(self)
         if not isinstance(self.proportional_attention, bool):
             raise TypeError(
                 f"`proportional_attention` must be True or False, got {self.proportional_attention!r}. Give a bool."

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import ASTFeatureExtractor, BatchFeature
-from transformers.utils import logging
+from transformers.utils import FEATURE_EXTRACTOR_NAME, logging
 
+from .json_files import parse_object
 from .log_mel import count_frames, log_mel_spectrogram, samples_of_frames, window_length
 from .version import __version__
 from .waveforms import check_waveforms
@@ -17,6 +18,9 @@ logger = logging.get_logger(__name__)
 
 # The frames of AST's patches; a spectrogram that is shorter holds none.
 _FRAMES_OF_A_PATCH = 16
+
+# In Hz, a window of 25 ms has three samples from here on: the Hann window is zero at its ends, and would see nothing of two.
+_LEAST = {"sampling_rate": 120, "num_mel_bins": 1, "max_length": 1}
 
 # Far beyond what sounds and models have; a file of settings that says more would only fill the memory.
 _MOST = {"sampling_rate": 1_000_000, "num_mel_bins": 4_096, "max_length": 1_000_000}
@@ -80,9 +84,35 @@ class FastASTFeatureExtractor(ASTFeatureExtractor):
         self.padding = _check_padding(padding)
 
     @classmethod
+    def get_feature_extractor_dict(
+        cls, pretrained_model_name_or_path: Any, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read the settings of a checkpoint as a dictionary.
+
+        Raises:
+            ValueError: if the file holds no JSON object.
+        """
+        read_by_transformers = super().get_feature_extractor_dict
+        return parse_object(
+            FEATURE_EXTRACTOR_NAME,
+            pretrained_model_name_or_path,
+            lambda: read_by_transformers(pretrained_model_name_or_path, **kwargs),
+        )
+
+    @classmethod
     def from_dict(cls, feature_extractor_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """Build it from settings and keywords, which win; of settings without `padding`, as AST's are, too."""
-        return super().from_dict({"padding": "max_length"} | feature_extractor_dict, **kwargs)
+        """Build it from settings and keywords, which win; of settings without `padding`, as AST's are, too.
+
+        Raises:
+            ValueError: if a setting is none that it takes, or holds what it cannot.
+        """
+        try:
+            return super().from_dict({"padding": "max_length"} | feature_extractor_dict, **kwargs)
+        except TypeError as error:
+            raise ValueError(
+                f"`{FEATURE_EXTRACTOR_NAME}` must hold the settings of a feature extractor, got others ({error}). Copy or download "
+                "it again."
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings; the default padding is AST's, which has no such setting."""
@@ -182,9 +212,10 @@ class FastASTFeatureExtractor(ASTFeatureExtractor):
 def _check_counts(**counts: Any) -> None:
     """Refuse what is no whole number, or one that nothing has."""
     for name, count in counts.items():
-        if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= int(count) <= _MOST[name]:
+        least, most = _LEAST[name], _MOST[name]
+        if not isinstance(count, Integral) or isinstance(count, bool) or not least <= int(count) <= most:
             raise ValueError(
-                f"`{name}` must be a whole number from 1 to {_MOST[name]:,}, got {count!r}. Look into preprocessor_config.json."
+                f"`{name}` must be a whole number from {least} to {most:,}, got {count!r}. Look into preprocessor_config.json."
             )
 
 

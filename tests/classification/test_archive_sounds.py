@@ -107,6 +107,21 @@ def test_an_archive_without_sounds_is_refused(tmp_path):
         open_archive(tmp_path / "gone")
 
 
+@pytest.mark.parametrize("long", ["", "long " * 3000], ids=["short", "long"])
+def test_a_text_that_names_nothing_is_no_list(folder, tmp_path, monkeypatch, long):
+    monkeypatch.chdir(folder)
+    (tmp_path / "README.md").write_text(f"\n# About these sounds{long}\n\nThey were recorded in spring.\n")
+    message = (
+        r"`sounds` must be a folder, a sound file, or a text file with a path a line, got .*README\.md, of whose lines none is a "
+        rf"path that is there; the first one is '# About these sounds{'.{60}[.]{3}' if long else ''}'\. Look from which folder"
+    )
+    with pytest.raises(ValueError, match=message):
+        open_archive(tmp_path / "README.md")
+    with (tmp_path / "README.md").open("a") as file:
+        file.write("a.wav")
+    assert len(open_archive(tmp_path / "README.md")) == 3
+
+
 def test_what_is_no_text_is_no_list(tmp_path):
     save_file({"weight": torch.zeros(3)}, tmp_path / "model.safetensors")
     (tmp_path / "list").write_text("a.wav\nb.wav\n", encoding="utf-16")
@@ -114,3 +129,9 @@ def test_what_is_no_text_is_no_list(tmp_path):
     for name in ("model.safetensors", "list"):
         with pytest.raises(ValueError, match=message.format(name)):
             open_archive(tmp_path / name)
+
+
+def test_a_data_set_on_disk_cannot_take_data_from_elsewhere(tmp_path):
+    (tmp_path / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: /etc/passwd\n---\n")
+    with pytest.raises(ValueError, match="/etc/passwd"):
+        open_archive(dataset_name=str(tmp_path))

@@ -125,6 +125,45 @@ def test_broken_checkpoints_are_refused(fastast_folder, tmp_path):
         load_classifier(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"problem_type": "regression"},
+            r"`problem_type` must be single_.* or multi_.*, got 'regression' in .* Give a ",
+        ),
+        ({"problem_type": "guess"}, r"`problem_type` must be single_.* or multi_.*, got 'guess' in .* Give a "),
+        (
+            {"return_dict": False},
+            r"`return_dict` must be true in config\.json, got False in .*model\. Remove it there",
+        ),
+        (
+            {"id2label": {str(2 * index): "a" for index in range(5)}},
+            r"`id2label` must name the labels from 0 to 4, got",
+        ),
+        ({"num_attention_heads": -3}, r"`num_attention_heads` must be at least 1, got -3"),
+        ({"time_stride": 0}, r"`time_stride` must be at least 1, got 0"),
+    ],
+)
+def test_a_model_whose_answers_are_no_scores_of_labels_is_refused(fields, message, fastast_folder, tmp_path):
+    shutil.copytree(fastast_folder, tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    with pytest.raises(ValueError, match=message):
+        load_classifier(str(tmp_path / "model"))
+
+
+def test_files_that_are_no_json_objects_are_refused(fastast_folder, tmp_path):
+    folder = tmp_path / "model"
+    for file in ("preprocessor_config.json", "config.json"):
+        for content in ("[1, 2]", "[" * 100_000):
+            shutil.copytree(fastast_folder, folder)
+            (folder / file).write_text(content)
+            with pytest.raises(ValueError, match=rf"`{file}` must be a JSON object of settings, got {folder} with"):
+                load_classifier(str(folder))
+            shutil.rmtree(folder)
+
+
 def test_a_model_without_its_feature_extractor_is_refused(fastast_folder, tmp_path):
     shutil.copytree(fastast_folder, tmp_path / "model")
     (tmp_path / "model" / "preprocessor_config.json").unlink()

@@ -1,5 +1,9 @@
 """Labels of a stream: those of `classify_files`; and what is dropped when computing is slow, on a clock of the tests' own."""
 
+import itertools
+import threading
+from contextlib import closing, contextmanager
+
 import numpy as np
 import pytest
 import soundfile
@@ -57,6 +61,21 @@ def test_an_ast_is_heard_as_it_is(sound):
         assert heard.labels[0].label == result.labels[0].label
 
 
+@pytest.mark.parametrize("end", ["closed", "error"])
+def test_the_thread_of_an_endless_stream_ends_with_the_listening(end, monkeypatch):
+    classifier = StreamClassifier(tiny_model(), EXTRACTOR, window=0.5, hop=0.5)
+    before = set(threading.enumerate())
+    with closing(classifier.listen(itertools.repeat(np.zeros(320, dtype=np.float32)))) as found:
+        next(found)
+        (thread,) = set(threading.enumerate()) - before
+        if end == "error":
+            monkeypatch.setattr(stream_classifier, "model_inputs", None)
+            with pytest.raises(TypeError):
+                next(found)
+            assert not thread.is_alive(), "also while somebody holds the error and its frames"
+    assert not thread.is_alive()
+
+
 class Simulation:
     """A stream on a clock that only computing and waiting for sound turn: chunk k is there at `chunk * (k + 1)` seconds."""
 
@@ -70,9 +89,11 @@ class Simulation:
             self.now = (number + 1) / 10
             yield np.zeros(RATE // 10, dtype=np.float32)
 
+    @contextmanager
     def start(self, windows, queue):
         self.coming, self.queue = list(windows), queue
         self.now = 0.0
+        yield
 
     def pass_until(self, now):
         self.now = max(self.now, now)

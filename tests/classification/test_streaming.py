@@ -1,17 +1,20 @@
 """Windows of a stream, held to plain twins on all small sizes, on a clock that the tests turn."""
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastast_hf.classification import streaming
 from fastast_hf.classification.streaming import (
     StreamStatistics,
     StreamWindow,
     WindowQueue,
     arriving_windows,
+    is_thread_left_behind,
     put_in_background,
 )
 
@@ -98,8 +101,46 @@ def test_what_waits_does_not_grow():
 
 def test_a_thread_fills_the_queue_to_the_end():
     queue = WindowQueue(100)
-    put_in_background(map(at, range(50)), queue)
-    assert [window.start for window in iter(queue.take, None)] == list(range(50))
+    with put_in_background(map(at, range(50)), queue):
+        assert [window.start for window in iter(queue.take, None)] == list(range(50))
+
+
+def test_the_thread_of_an_endless_stream_ends_with_the_block():
+    queue, before = WindowQueue(1), set(threading.enumerate())
+    chunks = itertools.repeat(np.zeros(1, dtype=np.float32))
+    windows = arriving_windows(queue.until_left(chunks), 1, 1, min_samples=1)
+    with pytest.raises(KeyboardInterrupt), put_in_background(windows, queue):
+        queue.take()
+        (thread,) = set(threading.enumerate()) - before
+        raise KeyboardInterrupt
+    assert not thread.is_alive()
+
+
+def test_the_thread_of_a_silent_stream_is_left_behind_and_told(monkeypatch):
+    monkeypatch.setattr(streaming, "_SECONDS_TO_STOP", 0)
+    speak = threading.Event()
+
+    def silent():
+        speak.wait()
+        yield np.zeros(1, dtype=np.float32)
+
+    queue, before = WindowQueue(1), set(threading.enumerate())
+    assert not is_thread_left_behind()
+    with put_in_background(arriving_windows(queue.until_left(silent()), 1, 1, min_samples=1), queue):
+        (thread,) = set(threading.enumerate()) - before
+    assert is_thread_left_behind()
+    speak.set()
+    thread.join()
+    assert not is_thread_left_behind()
+    assert queue.take() is None, "what came when nobody took it is thrown away"
+
+
+def test_no_chunk_is_passed_on_when_nobody_takes_windows_any_more():
+    queue = WindowQueue(1)
+    chunks = queue.until_left(iter([np.zeros(1), np.ones(1), None]))
+    assert next(chunks) == 0
+    queue.leave()
+    assert list(chunks) == []
 
 
 def test_an_error_of_the_stream_comes_after_the_windows_before_it():
@@ -108,10 +149,10 @@ def test_an_error_of_the_stream_comes_after_the_windows_before_it():
         raise OSError("unplugged")
 
     queue = WindowQueue(1)
-    put_in_background(broken(), queue)
-    assert queue.take().start == 0
-    with pytest.raises(OSError, match="unplugged"):
-        queue.take()
+    with put_in_background(broken(), queue):
+        assert queue.take().start == 0
+        with pytest.raises(OSError, match="unplugged"):
+            queue.take()
 
 
 def test_no_waiting_at_all_is_refused():

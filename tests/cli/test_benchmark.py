@@ -1,27 +1,26 @@
 """`fastast benchmark` as a user calls it: tables, files, and what goes to stdout."""
 
-import io
+import inspect
 import json
+import shutil
 
+import matplotlib
 import numpy as np
 import pytest
 import soundfile
 import typer
-from rich.console import Console
 from typer.testing import CliRunner
 
 from fastast_hf.cli import benchmark as module
 from fastast_hf.hub.results import load_results
-from fastast_hf.speed import file_to_label, front_end
+from fastast_hf.speed import file_to_label, front_end, measuring
 from tests.conftest import full_file, requires_full
-from tests.hub.results_example import FRONT_END, speed_example
-from tests.hub.test_file_to_label_tables import EXAMPLE as FILE_TO_LABEL
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    for measuring in (file_to_label, front_end):
-        monkeypatch.setattr(measuring, "let_threads_fall_asleep", lambda: None)
+    for timed in (file_to_label, front_end):
+        monkeypatch.setattr(timed, "let_threads_fall_asleep", lambda: None)
 
 
 @pytest.fixture
@@ -124,12 +123,91 @@ def test_a_picture_that_fails_takes_no_results_with_it(benchmark, ast_folder, tm
     assert names(load_results(tmp_path / "speed.json")) == [("AST", 1), ("unmerged", 1), ("ratio 0.5", 1)]
 
 
-def test_a_broken_sound_is_told_before_anything_is_measured(benchmark, ast_folder, tmp_path, monkeypatch):
+@pytest.fixture
+def with_broken(sounds, tmp_path):
+    """The sounds, and one among them that was cut short."""
+    folder = shutil.copytree(sounds, tmp_path / "sounds")
+    (folder / "1b.wav").write_bytes((sounds / "0.wav").read_bytes()[:999])
+    return folder
+
+
+def test_a_sound_that_cannot_be_read_is_left_out_listed_and_counted(benchmark, ast_folder, with_broken, tmp_path):
+    options = ("--data-dir", with_broken, "--batch-size", 1, "--output", tmp_path / "speed.json")
+    result = benchmark(ast_folder, *options)
+    assert result.exit_code == 3
+    assert result.stderr.splitlines()[0] == "Left out: could not be read: 1 of 4 files"
+    assert result.stderr.splitlines()[1].startswith(
+        f"  {with_broken / '1b.wav'}: `source` must be a complete sound file"
+    )
+    assert "File to label: 3 files, " in result.stdout
+    assert "rows in 3 turns, medians over the turns. Left out because they cannot be read: 1." in result.stdout
+    results = load_results(tmp_path / "speed.json")
+    assert list(results["unreadable"]) == [str(with_broken / "1b.wav")]
+    assert results["benchmark"]["num_clips"] == results["file_to_label"]["num_clips"] == 3
+    again = benchmark(ast_folder, *options, "--json")
+    assert again.exit_code == 3
+    assert json.loads(again.stdout)["unreadable"] == results["unreadable"]
+
+
+def test_sounds_of_which_none_can_be_read_are_an_error_before_a_model_is_opened(
+    benchmark, ast_folder, tmp_path, monkeypatch
+):
     monkeypatch.setattr(module, "_open", lambda *_: pytest.fail("it came too late"))
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     result = benchmark(ast_folder, "--data-dir", tmp_path)
     assert isinstance(result.exception, ValueError)
-    assert "broken.wav" in str(result.exception)
+    message = "`data_dir` must hold a sound that can be read, got 1 of 1 that cannot, first "
+    assert str(result.exception).startswith(message + str(tmp_path / "broken.wav"))
+
+
+def test_both_names_are_checked_before_either_is_opened(benchmark, ast_folder, sounds, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_open", lambda *_: pytest.fail("it came too late"))
+    nosuch = str(tmp_path / "nosuch")
+    for arguments, option in (
+        ((ast_folder, "--against", nosuch), "against"),
+        (("ast-tiny", "--against", nosuch), "against"),
+        ((nosuch, "--against", ast_folder), "model"),
+        ((nosuch,), "model"),
+    ):
+        result = benchmark(*arguments, "--data-dir", sounds)
+        assert isinstance(result.exception, OSError)
+        assert str(result.exception).startswith(f"`{option}` must be a folder or a name on the Hub, got {nosuch}. ")
+
+
+def test_what_fails_as_the_baseline_is_opened_is_told_of_it_too(fastast, ast_folder, tmp_path):
+    broken = shutil.copytree(ast_folder, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    result = fastast("benchmark", ast_folder, "--against", broken, "--device", "cpu")
+    assert result.exit_code == 1
+    assert f"Error: `against` must hold whole weights, got {broken}: " in result.stderr
+
+
+def test_what_was_written_is_told_beside_the_results_and_not_beside_json(benchmark, ast_folder, tmp_path):
+    output, plot = tmp_path / "speed.json", tmp_path / "speed.svg"
+    options = (ast_folder, "--batch-size", 1, "--output", output, "--plot", plot)
+    result = benchmark(*options)
+    told = [f"Written: The results are in {output}.", f"Written: The picture is in {plot}."]
+    assert result.stderr.splitlines() == told
+    assert benchmark(*options, "--json").stderr == ""
+    assert "Written" not in benchmark(ast_folder, "--batch-size", 1).stderr
+
+
+def test_the_picture_shows_the_answers_that_were_compared(benchmark, ast_folder, sounds, tmp_path):
+    picture = tmp_path / "speed.svg"
+    options = (ast_folder, "--batch-size", 1, "--plot", picture)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        assert benchmark(*options, "--data-dir", sounds).exit_code == 0
+        assert "batch 1: share of 3 clips whose best label stays" in picture.read_text(encoding="utf-8")
+        assert benchmark(*options).exit_code == 0
+        assert "best label" not in picture.read_text(encoding="utf-8")
+
+
+def test_the_help_tells_the_turns_that_are_run(fastast):
+    """So many, or one a file, as the measuring takes."""
+    text = " ".join(fastast("benchmark", "--help").stdout.replace("\u2502", " ").split())
+    turns = inspect.signature(front_end.measure_front_end).parameters["turns"].default
+    told = f"from file to label there are {measuring._FILE_TO_LABEL_TURNS}, or one a file of fewer files, of the front end {turns}."
+    assert told in text
 
 
 @pytest.mark.parametrize(
@@ -137,22 +215,3 @@ def test_a_broken_sound_is_told_before_anything_is_measured(benchmark, ast_folde
 )
 def test_a_wrong_option_ends_with_2(benchmark, wrong):
     assert benchmark("ast-tiny", *wrong).exit_code == 2
-
-
-@pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_a_terminal(width, monkeypatch):
-    screen = io.StringIO()
-    console = Console(file=screen, width=width, force_terminal=True, color_system=None)
-    monkeypatch.setattr(module, "Console", lambda: console)
-    spread = {"speed_up_low": 13.5, "speed_up_high": 13.6, "latency_iqr_ms": 1250}
-    results = speed_example(batch_sizes=(1, 8), agreement=1.0, **spread)
-    results |= {"file_to_label": FILE_TO_LABEL, "front_end": FRONT_END}
-    module._print_results(results)
-    lines = screen.getvalue().splitlines()
-    assert max(map(len, lines)) <= width
-    text = " ".join(screen.getvalue().split())
-    for words in ("batch 1 Clips/s", "batch 8 Clips/s", "1,250", "3.75x", "100.0%", "+ merging", "A Processor"):
-        assert words in text
-    for words in ("(13.50-13.60)", "(1,250)", "10.24 s of noise"):
-        assert words in text
-    assert "…" not in text  # nothing is cut

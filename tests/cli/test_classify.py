@@ -128,7 +128,8 @@ def test_no_file_at_all_can_be_read(fastast, fastast_folder, tmp_path):
 def test_csv_goes_to_a_file(fastast, fastast_folder, sounds, tmp_path, name, arguments):
     hostile = write(tmp_path / "a\x1b[2J\n,.wav", 0.2)
     result = fastast("classify", hostile, sounds / "0.wav", "-m", fastast_folder, "-o", tmp_path / name, *arguments)
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"Written: The labels are in {tmp_path / name}.\n"
     with (tmp_path / name).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == [str(hostile)] * 5 + [str(sounds / "0.wav")] * 5
@@ -147,7 +148,8 @@ def test_a_file_name_that_is_no_text_comes_out_as_its_bytes(fastast, fastast_fol
 def test_json_lines_go_to_a_file(fastast, fastast_folder, sounds, tmp_path, arguments):
     path = tmp_path / "out.jsonl"
     result = fastast("classify", sounds / "0.wav", "-m", fastast_folder, "-o", path, *arguments)
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == ("" if "--json" in arguments else f"Written: The labels are in {path}.\n")
     assert json.loads(path.read_text())["path"] == str(sounds / "0.wav")
 
 

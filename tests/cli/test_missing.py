@@ -25,3 +25,10 @@ def test_files_that_cannot_be_read_are_listed_and_do_nothing_to_the_terminal(cap
         r"  a\x1b[2J.wav: no sound",
         r"  b.wav: gone\n[red]",
     ]
+
+
+def test_files_that_are_left_out_of_work_to_come_are_a_note_and_no_error(capsys):
+    assert print_unreadable([("b.wav", "gone")], 3, goes_on=True)
+    assert capsys.readouterr().err.splitlines() == ["Left out: could not be read: 1 of 3 files", "  b.wav: gone"]
+    assert not print_unreadable([], 3, goes_on=True)
+    assert capsys.readouterr().err == ""

@@ -8,7 +8,7 @@ from rich.console import Console
 from transformers.utils.logging import is_progress_bar_enabled
 
 from fastast_hf.cli import console as consoles
-from fastast_hf.cli.models import open_classifier, waiting_for
+from fastast_hf.cli.models import check_classifier, naming_option, open_classifier, waiting_for
 from fastast_hf.hub.checkpoints import checkpoint_config
 
 
@@ -74,6 +74,30 @@ def test_what_the_client_tries_again_is_no_line_beside_the_error(screen, hub, hu
         checkpoint_config("you/fast")
     assert ("Asking the Hub for you/fast" in screen.getvalue()) == terminal
     assert hub_log.text == ""
+
+
+def test_a_classifier_is_known_by_its_config_alone(fastast_folder, ast_folder, tmp_path, hub):
+    check_classifier(str(fastast_folder))
+    check_classifier(str(ast_folder))
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match=r"`model` must be an AST or a FastAST, got .*, whose .* names the type bert"):
+        check_classifier(str(tmp_path))
+    with pytest.raises(OSError, match="`model` must be a folder or a name on the Hub, got you/gone"):
+        check_classifier("you/gone")
+
+
+@pytest.mark.parametrize("kind", [OSError, ValueError])
+def test_an_error_names_the_option_that_a_model_was_given_to(kind):
+    with pytest.raises(kind, match=r"^`against` must be a `model`, got none\.$"), naming_option("against"):
+        raise kind("`model` must be a `model`, got none.")
+    with pytest.raises(kind, match=r"^`device` must be"), naming_option("against"):
+        raise kind("`device` must be another `model`'s")
+
+
+def test_an_error_of_the_system_stays_as_it_is():
+    with pytest.raises(FileNotFoundError) as raised, naming_option("against"):
+        raise FileNotFoundError(2, "No such file or directory", "a.json")
+    assert str(raised.value) == "[Errno 2] No such file or directory: 'a.json'"
 
 
 def test_a_classifier_is_loaded_with_its_options(fastast_folder):

@@ -98,7 +98,9 @@ def test_of_a_long_file_the_beginning_is_read(fastast, fastast_folder, tmp_path,
     assert long | {"path": None} == short | {"path": None}
     assert long["is_truncated"]
     for result in results:
-        assert result.stderr == "Note: the file is longer than the 1.0 s that the model hears; this is its beginning.\n"
+        assert (
+            result.stderr == "Note: the file is longer than the 1.0 s that the model hears; this is its beginning.\n"
+        )
     assert lengths == [10 * 16_000, 2 * 16_000], "one block of each"
 
 

@@ -187,7 +187,8 @@ def test_sounds_that_cannot_be_read_are_left_out_and_listed(fastast, mine, sound
     result = fastast("tune", mine, "--data-dir", folder, *told)
     assert result.exit_code == 3
     heading, *lines = result.stderr.splitlines()[:3]
-    assert heading == "Error: could not be read: 2 of 9 files"
+    assert heading == "Left out: could not be read: 2 of 9 files"
+    assert "Error" not in result.stderr
     for line, name in zip(lines, ("2b.wav", "9.wav"), strict=True):
         assert line.startswith(f"  {folder / name}: `source` must be a complete sound file, got")
     tuning = json.loads(result.stdout)["tuning"]
@@ -207,31 +208,96 @@ def test_sounds_that_cannot_be_read_are_left_out_of_those_that_judge_too(fastast
     (folder / "empty.wav").write_bytes(b"")
     result = fastast("tune", mine, "--data-dir", sounds, "--check-dir", folder, "--speedup", 1.2, *FEW)
     assert result.exit_code == 3
-    assert "Error: could not be read: 1 of 9 files" in result.stderr
+    assert "Left out: could not be read: 1 of 9 files" in result.stderr
     assert "of 1 clips that the search did not see" in result.stdout
     assert "Left out because they cannot be read: 1." in result.stdout
 
 
+def test_a_link_to_nothing_is_listed_as_classify_lists_it(fastast, mine, sounds, tmp_path):
+    folder = with_broken(sounds, tmp_path / "sounds", ["9.wav"])
+    (folder / "8.wav").symlink_to(tmp_path / "gone.wav")
+    (folder / "7.wav").symlink_to(folder / "7.wav")
+    others = tmp_path / "others"
+    others.mkdir()
+    shutil.copy(sounds / "0.wav", others / "a.wav")
+    (others / "b.wav").symlink_to(others / "b.wav")
+    result = fastast("tune", mine, "--data-dir", folder, "--check-dir", others, "--speedup", 1.2, *FEW)
+    labels = fastast("classify", folder, others, "--model", mine, "--device", "cpu")
+    assert (result.exit_code, labels.exit_code) == (3, 3)
+    listed = [line for line in result.stderr.splitlines() if line.startswith("  ")]
+    assert "Left out: could not be read: 4 of 12 files" in result.stderr
+    assert "Error: could not be read: 4 of 12 files" in labels.stderr
+    assert listed == [line for line in labels.stderr.splitlines() if line.startswith("  ")]
+    assert [line.split(".wav")[0][-1] for line in listed] == ["7", "8", "9", "b"]
+
+
 def test_folders_without_enough_that_can_be_read_are_errors_and_change_nothing(fastast, mine, sounds, tmp_path):
     before = (mine / "config.json").read_bytes()
-    broken = tmp_path / "broken"
+    broken, few, fewer = (tmp_path / name for name in ("broken", "few", "fewer"))
     broken.mkdir()
-    for name in ("a.wav", "b.wav"):
-        (broken / name).write_bytes(b"")
-    few = tmp_path / "few"
+    for name in range(6):
+        (broken / f"{name}.wav").write_bytes(b"")
     with_broken(sounds, few, ["9.wav"])
     for number in (0, 1):
         (few / f"{number}.wav").unlink()
+    shutil.copytree(few, fewer)
+    (fewer / "9.wav").unlink()
     for folders, message in (
-        (("--data-dir", broken), "`data_dir` must hold a sound that can be read, got 2 of 2 that cannot, first "),
+        (("--data-dir", broken), "`data_dir` must hold a sound that can be read, got 6 of 6 that cannot, first "),
         (
             ("--data-dir", sounds, "--check-dir", broken),
-            "`check_dir` must hold a sound that can be read, got 2 of 2 that cannot, first ",
+            "`check_dir` must hold a sound that can be read, got 6 of 6 that cannot, first ",
         ),
-        (("--data-dir", few), "could not be read: 1 of 6 files"),
-        (("--data-dir", few), "`clips` must be at least 6, got 5."),
+        (("--data-dir", few), "Left out: could not be read: 1 of 6 files"),
+        (("--data-dir", few), "`data_dir` must hold at least 6 sounds that can be read, got 5 of 6. A hundred"),
+        (("--data-dir", fewer), f"`data_dir` must hold at least 6 sound files, got 5 in {fewer}. A hundred"),
     ):
         result = fastast("tune", mine, *folders, "--speedup", 1.2, *FEW)
         assert result.exit_code == 1
         assert message in result.stderr
         assert (mine / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("is_ast", [True, False])
+def test_a_speed_up_out_of_reach_is_told_before_weights_are_opened_and_sounds_decoded(
+    fastast, ast_folder, mine, sounds, tmp_path, monkeypatch, is_ast
+):
+    monkeypatch.setattr(FastASTForAudioClassification, "from_pretrained", None)
+    monkeypatch.setattr("fastast_hf.speed.sounds.load_audio", None)
+    place = ("--output", tmp_path / "new") if is_ast else ()
+    result = fastast("tune", ast_folder if is_ast else mine, "--data-dir", sounds, "--speedup", 20, *place, *FEW)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: `speedup` must be at most 1.")
+    assert "got 20. Ask for less." in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_drop_is_chosen_by_the_clips_that_are_searched_on(fastast, mine, sounds, monkeypatch):
+    monkeypatch.setattr("fastast_hf.speed.tuning_settings.SPEEDUPS", (1.1, 1.2))
+    result = fastast("tune", mine, "--data-dir", sounds, "--max-drop", 100, *FEW)
+    assert result.exit_code == 0, result.output
+    assert "| Same answer | Same, searched on | Chosen |" in result.stdout
+    assert "Chosen by the clips that were searched on: the fastest that changes" in result.stdout
+    result = fastast("tune", mine, "--data-dir", sounds, "--max-drop", 100, *FEW, "--json")
+    tuning = json.loads(result.stdout)["tuning"]
+    assert tuning["chosen"] == "tuned 1.2x"
+    assert all(("top_answer_searched" in row) == row["name"].startswith("tuned") for row in tuning["rows"])
+
+
+def test_the_card_of_a_converted_model_follows_and_that_of_another_is_told(fastast, ast_folder, sounds, tmp_path):
+    mine = tmp_path / "mine"
+    assert fastast("convert", ast_folder, mine, "--merge-ratio", 0.1).exit_code == 0
+    card = mine / "README.md"
+    before = card.read_text()
+    tune = ("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW)
+    result = fastast(*tune)
+    assert result.exit_code == 0, result.output
+    merged = ", ".join(map(str, AutoConfig.from_pretrained(mine).merge_schedule().tokens_merged))
+    assert f"frames: {merged}." in card.read_text() != before
+    assert "old schedule" not in result.stderr
+    card.write_text("# Mine\n\nAccuracy: 97 % at a `merge_ratio` of 0.1.\n")
+    for more in ((), ("--json",)):
+        result = fastast(*tune, *more)
+        assert result.exit_code == 0, result.output
+        assert f"Note: {card} still states what held for the old schedule: accuracy, merge ratio." in result.stderr
+    assert card.read_text() == "# Mine\n\nAccuracy: 97 % at a `merge_ratio` of 0.1.\n"

@@ -4,10 +4,11 @@ import re
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
-from datasets import Audio, Dataset, Features, Value
+from datasets import Audio, Dataset, Features, Image, Value
 
-from fastast_hf.data.paths import check_brought
+from fastast_hf.data.paths import check_brought, check_card
 from tests.data.sounds import encode, tone
 from tests.loopback_hub import LoopbackHub
 
@@ -72,7 +73,17 @@ for door in (load_audio_dataset, open_archive):
         door(dataset_name="you/evil")
     except ValueError as error:
         print(error)
+try:
+    load_audio_dataset(dataset_name="you/pictures")
+except ValueError as error:
+    print(error)
 """
+
+
+def write_as_it_is(dataset, path):
+    """Write Parquet as `Dataset.to_parquet` does not: it would bring the pictures."""
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(dataset.data.table.cast(dataset.features.arrow_schema), path)
 
 
 def test_no_door_opens_what_a_table_on_the_hub_names(tmp_path):
@@ -86,6 +97,11 @@ def test_no_door_opens_what_a_table_on_the_hub_names(tmp_path):
                 rows = part_of(sound, sound).add_column("label", ["dog", "owl"])
                 rows.to_parquet(tmp_path / name / f"{part}-00000-of-00001.parquet")
             hub.publish(tmp_path / name, f"you/{name}", "dataset")
+        pictures = part_of((data, "a.wav")).add_column("label", [{"bytes": None, "path": str(secret)}])
+        pictures = pictures.cast_column("label", Image())
+        for part in ("train", "test"):
+            write_as_it_is(pictures, tmp_path / "pictures" / f"{part}-00000-of-00001.parquet")
+        hub.publish(tmp_path / "pictures", "you/pictures", "dataset")
         environment = hub.environment(tmp_path / "home")
         run = subprocess.run(
             [sys.executable, "-c", DOORS], env=environment, capture_output=True, text=True, check=False
@@ -94,5 +110,77 @@ def test_no_door_opens_what_a_table_on_the_hub_names(tmp_path):
     parts, count, *refused = run.stdout.splitlines()
     assert (parts, count) == ("{'train': 2, 'eval': 2}", "2")
     words = f"`dataset_name` must be a data set that brings its sounds, got 'you/evil', which names the file '{secret}' of this"
-    assert len(refused) == 2
-    assert all(line.startswith(words) for line in refused)
+    assert len(refused) == 3
+    assert all(line.startswith(words) for line in refused[:2])
+    assert refused[2].startswith(
+        "`label` must hold strings, numbers, classes or lists of them in the data set, got the type Image."
+    )
+
+
+# Cards of data sets on disk
+
+
+def write_card(folder, path, name="README.md", key="data_files"):
+    text = f"configs:\n- config_name: default\n  {key}: {path}\n"
+    (folder / name).write_text(f"---\n{text}---\nA set.\n" if name == "README.md" else text)
+
+
+@pytest.mark.parametrize("name", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/somewhere/secret.txt",
+        "../secret.txt",
+        "sounds/../../secret.txt",
+        "file:///somewhere/secret.txt",
+        "file:secret.txt",
+        "http://127.0.0.1:9/secret.txt",
+        "hf://datasets/you/sounds/a.csv",
+        "zip://a.csv::/somewhere/secret.zip",
+        "[a.csv, /somewhere/secret.txt]",
+        "[{split: train, path: a.csv}, {split: test, path: [b.csv, /somewhere/secret.txt]}]",
+        "{train: a.csv, test: [/somewhere/secret.txt]}",
+    ],
+)
+def test_a_card_that_takes_its_data_from_elsewhere(tmp_path, path, name):
+    write_card(tmp_path, path, name)
+    message = r"`dataset_name` must be a folder with the data in it, got '.*(secret|sounds).*' in '.*(README.md|yaml)'\. Write"
+    with pytest.raises(ValueError, match=message):
+        check_card(tmp_path)
+
+
+def test_a_configuration_in_another_folder(tmp_path):
+    write_card(tmp_path, "/somewhere", key="data_dir")
+    with pytest.raises(ValueError, match=r"`dataset_name` must be a folder with the data in it, got '/somewhere' in"):
+        check_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path", ["a.csv", "data/train-*", "'**/*.parquet'", "[{split: train, path: 'a/b*.csv'}]", "null"]
+)
+def test_a_card_with_the_data_beside_it(tmp_path, path):
+    check_card(tmp_path)
+    (tmp_path / "README.md").write_text("No settings.")
+    check_card(tmp_path)
+    write_card(tmp_path, path)
+    (tmp_path / ".huggingface.yaml").touch()
+    check_card(tmp_path)
+
+
+SAME_LISTS = "".join(f"x{i + 1}: &x{i + 1} [{', '.join(9 * [f'*x{i}'])}]\n" for i in range(20))
+
+
+@pytest.mark.parametrize("text", ["configs: 5", "configs: [5]", "configs: [", "- a", "configs: " + 400 * "["])
+def test_a_card_that_cannot_be_read(tmp_path, text):
+    (tmp_path / ".huggingface.yaml").write_text(text)
+    message = r"`dataset_name` must be a data set whose configurations can be read, got those of '.*yaml' \(.*Mend or"
+    with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
+        check_card(tmp_path)
+
+
+def test_a_card_whose_lists_are_in_many_others_is_read_once(tmp_path):
+    (tmp_path / ".huggingface.yaml").write_text(
+        f"x0: &x0 [/secret]\n{SAME_LISTS}configs:\n- data_files: [*x20]\n  config_name: a\n"
+    )
+    with pytest.raises(ValueError, match=r"got '/secret' in"):
+        check_card(tmp_path)

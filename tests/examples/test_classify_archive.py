@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -169,3 +170,37 @@ def test_no_sounds_are_told(place):
     done = start(place, "none", "--dataset-name", "you/gone", sounds=None)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith("Look it up, or log in with `hf`.")
+
+
+def test_a_text_that_names_no_sounds_is_refused(place):
+    (place / "README.md").write_text("# Sounds\n\nFrom the garden.\n")
+    done = start(place, "none", sounds="README.md")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        "Error: `sounds` must be a folder, a sound file, or a text file with a path a line, got README.md, of whose lines none "
+        "is a path that is there; the first one is '# Sounds'. Look from which folder on"
+    )
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--merge-ratio", "0.8"], "argument --merge-ratio: must be between 0 and 0.5, got 0.8. A layer can merge at most"),
+        (["--window", "-1"], "argument --window: must be above 0, got -1. Give seconds of sound."),
+        (["--hop", "0"], "argument --hop: must be above 0, got 0. Give seconds of sound."),
+        (["--hop", "1"], "--hop must be left out without --window, got 1. Give both, in seconds."),
+        (["--top-k", "0"], "argument --top-k: must be at least 1, got 0. Leave it out for the default."),
+        (["--batch-size", "-1"], "argument --batch-size: must be at least 1, got -1. Leave it out for the default."),
+        (["--num-workers", "0"], "argument --num-workers: must be at least 1, got 0. Leave it out for the default."),
+        (["--shard-size", "0"], "argument --shard-size: must be at least 1, got 0. Leave it out for the default."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_no_model_takes_is_refused_before_one_is_loaded(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(PROGRAM), "sounds", "--output-dir", "none", "--model", "gone", *arguments])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+    told = capsys.readouterr()
+    assert (end.value.code, told.out) == (2, "")
+    assert f"error: {message}" in told.err

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,22 @@ def run(*command, cwd):
 def test_help_explains_every_argument(program, tmp_path):
     text = run(sys.executable, EXAMPLES / program, "--help", cwd=tmp_path)
     assert "usage:" in text
+
+
+# distill.py is not among them: its options are those of transformers, some of which are wider by themselves
+OWN_OPTIONS = [path for path in sorted(EXAMPLES.rglob("*.py")) if "argparse.ArgumentParser" in path.read_text()]
+
+
+@pytest.mark.parametrize("program", OWN_OPTIONS, ids=lambda path: path.name)
+def test_help_fits_a_terminal_of_80_columns(program, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "argv", [str(program), "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(program), run_name="__main__")
+    assert end.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"usage: {program.name}")
+    assert [line for line in lines if len(line) > 80] == []
 
 
 TWO_PROCESSES = ("--multi_gpu", "--num_processes", "2", "--main_process_port", "0")

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import pty
@@ -94,6 +95,7 @@ def test_at_its_own_speed_every_window_is_told_or_counted_as_dropped(place, sour
         assert_told(place, [line for line in lines if line["merge_ratio"] == ratio], ratio)
     num_dropped = sum(line["dropped"] for line in lines)
     assert len(lines) + num_dropped == 7
+    assert [line["dropped_in_all"] for line in lines] == list(itertools.accumulate(line["dropped"] for line in lines))
     assert lines[-1]["start"] == 1.5, "the newest sound is never dropped"
     counts = summed_up(done.stderr.decode())
     assert sum(windows for windows, _ in counts.values()) == len(lines)
@@ -168,14 +170,12 @@ def mp3(place):
 @pytest.mark.parametrize(
     ("arguments", "data", "code", "message"),
     [
-        (["-", "--top-k", "0"], bytes, 1, "Error: `top_k` must be at least 1, got 0. Leave it out for the default."),
-        (["-", "--rate", "-5"], bytes, 1, "Error: `rate` must be at least 40 Hz, got -5. Leave it out for the model's."),
         (["sound.wav", "--rate", "8000"], bytes, 2, "--rate must be left out unless the source is -"),
         (["-"], flac, 1, "Error: `source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as FLAC. Decode it"),
         (["-"], mp3, 1, "Error: `source` must be 16-bit PCM, raw or as WAV, got a pipe that begins as MP3. Decode it"),
         (["-"], lambda _: b"\1\2" * 100, 1, "Error: `source` must hold at least one window, got a sound that ended before"),
     ],
-    ids=["top_k", "rate", "rate-of-a-file", "flac", "mp3", "too-short"],
+    ids=["rate-of-a-file", "flac", "mp3", "too-short"],
 )  # fmt: skip
 def test_what_cannot_be_heard_is_told_in_words(place, arguments, data, code, message, monkeypatch, capsys):
     """In this process, which has imported torch already."""
@@ -188,3 +188,25 @@ def test_what_cannot_be_heard_is_told_in_words(place, arguments, data, code, mes
     told = capsys.readouterr()
     assert (end.value.code, told.out) == (code, "")
     assert message in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--merge-ratio", "0.7"], "argument --merge-ratio: must be between 0 and 0.5, got 0.7. A layer can merge at most"),
+        (["--merge-ratio", "0.2", "--merge-ratio", "0.2"], "--merge-ratio must differ each time, got 0.2 0.2. Give each once."),
+        (["--window", "0"], "argument --window: must be above 0, got 0. Give seconds of sound."),
+        (["--hop", "nan"], "argument --hop: must be above 0, got nan. Give seconds of sound."),
+        (["--patience", "-1"], "argument --patience: must be at least 0, got -1. Give seconds of sound."),
+        (["--top-k", "0"], "argument --top-k: must be at least 1, got 0. Leave it out for the default."),
+        (["--rate", "-5"], "argument --rate: must be at least 40, got -5. Leave it out for the default."),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_no_model_takes_is_refused_before_one_is_loaded(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(PROGRAM), "-", "--model", "gone", *arguments])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+    told = capsys.readouterr()
+    assert (end.value.code, told.out) == (2, "")
+    assert f"error: {message}" in told.err

@@ -77,6 +77,43 @@ def test_sizes_that_are_not_those_of_the_weights_are_told(ast_folder, tmp_path):
         convert_checkpoint(arguments(ast_folder), tmp_path / "fast")
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"num_hidden_layers": 1},
+            r"`model` must have a place for all of its weights .*, got .*ast with 32 too many, such",
+        ),
+        (
+            {"num_hidden_layers": 10**9},
+            r"`num_hidden_layers` must be that of the weights, got 1000000000 in .*ast\. Copy",
+        ),
+        (
+            {"num_labels": 10**9, "id2label": None},
+            r"`num_labels` must be that of the weights, got 1000000000 in .*ast\.",
+        ),
+        ({"hidden_act": "nope"}, r"`hidden_act` must be an activation that transformers has, got 'nope'"),
+        (
+            {"hidden_act": 7},
+            r"`model` must have possible sizes and settings .*, got .*ast, of which no model can be built",
+        ),
+    ],
+)
+def test_a_configuration_that_does_not_fit_the_weights_is_told(fields, message, ast_folder, tmp_path):
+    path = ast_folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    with pytest.raises(ValueError, match=message):
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast")
+    assert not (tmp_path / "fast").exists()
+
+
+def test_weights_that_are_cut_short_are_told(ast_folder, tmp_path):
+    weights = ast_folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"`model` must hold weights that are whole, got .*ast \(.*\)\. Copy or"):
+        convert_checkpoint(arguments(ast_folder), tmp_path / "fast")
+
+
 def test_the_licence_of_a_folder_stays(ast_folder, tmp_path):
     source = tmp_path / "licensed"
     shutil.copytree(ast_folder, source)

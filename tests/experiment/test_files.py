@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from fastast_hf.experiment import files
-from fastast_hf.experiment.files import check_output_path, claim_folder, read_json, telling_what_stays, write_json
+from fastast_hf.experiment.files import (
+    check_output_path,
+    claim_folder,
+    read_json,
+    telling_what_stays,
+    write_bytes,
+    write_json,
+)
 from tests.conftest import full_file, requires_full
 
 
@@ -14,6 +21,11 @@ def test_json_comes_back(tmp_path):
     write_json(tmp_path / "new" / "a.json", {"Geräusch": [1, 2.5, None]})
     assert read_json(tmp_path / "new" / "a.json") == {"Geräusch": [1, 2.5, None]}
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.json"]
+
+
+def test_bytes_come_back(tmp_path):
+    write_bytes(tmp_path / "README.md", b"a\r\n\xff")
+    assert (tmp_path / "README.md").read_bytes() == b"a\r\n\xff"
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import ASTConfig, ASTForAudioClassification, ViTConfig, ViTModel
 
 from fastast_hf import FastASTConfig, FastASTForAudioClassification
@@ -120,6 +121,29 @@ def test_a_start_whose_sizes_are_not_those_of_its_weights_is_not_drawn_anew(ast_
     change_config(tmp_path / "cnn", width_multiplier=0.2)
     with pytest.raises(ValueError, match="`teacher_name_or_path`" + OTHER_SIZES.format(r"\d+", "features")):
         open_teacher(TeacherArguments(teacher_name_or_path=str(tmp_path / "cnn")), ModelArguments(), LABELS, STUDENT)
+
+
+def test_a_start_with_weights_that_have_no_place_is_refused(ast_folder):
+    """It would be trained, or teach, as a model of half the layers."""
+    change_config(ast_folder, num_hidden_layers=1)
+    wrong = r" must have a place for all of its weights in its config\.json, got .*ast with 16 too many, such as .*layers\.1\."
+    with pytest.raises(ValueError, match="`model_name_or_path`" + wrong):
+        open_student(ModelArguments(model_name_or_path=str(ast_folder)), LABELS)
+    with pytest.raises(ValueError, match="`teacher_name_or_path`" + wrong):
+        open_teacher(TeacherArguments(teacher_name_or_path=str(ast_folder)), ModelArguments(), LABELS, STUDENT)
+
+
+def test_a_start_may_have_another_kind_of_classifier(ast_folder):
+    weights = load_file(ast_folder / "model.safetensors")
+    weights["classifier.hidden.weight"] = torch.ones(4, 4)
+    save_file(weights, ast_folder / "model.safetensors", metadata={"format": "pt"})
+    student = open_student(ModelArguments(model_name_or_path=str(ast_folder)), LABELS)
+    assert student.classifier.dense.out_features == 3
+
+
+def test_labels_that_are_no_dictionary_are_other_labels(ast_folder):
+    change_config(ast_folder, id2label=["cat", "dog", "rain"])
+    assert not knows_task(TeacherArguments(teacher_name_or_path=str(ast_folder)), ModelArguments(), LABELS)
 
 
 def test_a_start_that_was_never_downloaded_is_told_as_such_offline(monkeypatch):

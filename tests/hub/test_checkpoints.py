@@ -59,6 +59,21 @@ def test_a_folder_may_be_called_anything(tmp_path, monkeypatch):
         checkpoint_config("fast")
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[1, 2]", "a list"),
+        ("[" * 100_000 + "]" * 100_000, "maximum recursion depth exceeded.*"),
+        ('{"num_labels": ' + "9" * 5_000 + "}", "Exceeds the limit .*"),
+    ],
+)
+def test_a_configuration_that_is_no_object_is_told(content, reason, tmp_path):
+    (tmp_path / "config.json").write_text(content)
+    message = rf"`config\.json` must be a JSON object of settings, got {tmp_path} with another one \({reason}\)\. Copy"
+    with pytest.raises(ValueError, match=message):
+        checkpoint_config(str(tmp_path))
+
+
 def test_a_checkpoint_of_the_hub(fastast_folder, hub):
     hub.publish(fastast_folder, "you/fast")
     assert checkpoint_config("you/fast")["model_type"] == "fastast"

@@ -2,7 +2,12 @@ import copy
 
 import pytest
 
-from fastast_hf.hub.file_to_label_tables import check_file_to_label, file_to_label_table
+from fastast_hf.hub.file_to_label_tables import (
+    check_file_to_label,
+    file_to_label_notes,
+    file_to_label_table,
+    narrow_file_to_label_columns,
+)
 
 ROW = {
     "ms_per_clip": 1600.0,
@@ -79,6 +84,25 @@ def test_steps_parts_and_conditions_are_shown():
         "| + merging | 4.2 ms | 8.0 ms | 192.5 ms | 204.8 ms | 200.0 ms |",
     ]
     assert "its row has no decoding in it" in what
+
+
+def test_sounds_that_were_left_out_are_counted():
+    told = table_of(EXAMPLE, unreadable={"a.wav": "no sound", "b.wav": "gone"})
+    assert "medians over the turns. Left out because they cannot be read: 2.\n" in told
+    assert "Left out" not in table_of(EXAMPLE, unreadable={})
+
+
+def test_on_a_terminal_spreads_stand_below_their_medians_and_titles_take_two_lines():
+    results = {"model": "my-ast", "file_to_label": EXAMPLE}
+    assert narrow_file_to_label_columns(results) == {
+        "A clip": ["1,600.0 ms", "200.0 ms"],
+        "Speed-up\n(range)": ["1.00x", "8.00x\n(7.50-8.25)"],
+        "This\nstep": ["-", "4.00x"],
+        "Share of\nspeed-up": ["-", "67%"],
+        "Same\nlabel": ["100.0%", "93.2%"],
+    }
+    assert table_of(EXAMPLE).endswith(f"\n\n{file_to_label_notes(results)}")
+    assert "Same\nlabel" not in narrow_file_to_label_columns(results | {"random_weights": True})
 
 
 def test_names_are_escaped_and_a_share_may_be_missing():

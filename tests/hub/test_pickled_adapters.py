@@ -1,16 +1,16 @@
-"""Adapters by PEFT, which transformers puts on by itself: their own pickles, and those of the model that they name."""
+"""Adapters by PEFT, which transformers puts on by itself: pickles, their own or to which they lead, and sizes that are not theirs."""
 
 import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import ASTForAudioClassification
+from safetensors.torch import load_file, save_file
+from transformers import ASTForAudioClassification, AutoModelForAudioClassification
 
 from fastast_hf import FastASTForAudioClassification
-from fastast_hf.hub.safe_weights import check_safe_weights
+from fastast_hf.hub.safe_weights import check_safe_weights, weight_shapes
 from tests.conftest import tiny_ast, tiny_input
-from tests.test_pickled_weights import DOORS_OF_AST, with_index
+from tests.test_pickled_weights import DOORS_OF_AST, Bomb, with_index
 
 peft = pytest.importorskip("peft", reason="peft is not installed")
 
@@ -34,9 +34,27 @@ def adapter(base, tmp_path):
 
 
 def name_base(adapter, base):
+    return told(adapter, base_model_name_or_path=str(base))
+
+
+def told(adapter, **fields):
+    """Write fields into the configuration of an adapter."""
     path = adapter / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": str(base)}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
     return adapter
+
+
+@pytest.fixture
+def model_with_adapter(adapter, ast_folder, tmp_path):
+    """A whole checkpoint that has its adapter beside it."""
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    for path in (*ast_folder.iterdir(), *adapter.glob("adapter_*")):
+        (folder / path.name).write_bytes(path.read_bytes())
+    weights = load_file(adapter / "adapter_model.safetensors")
+    second = {name.replace("layers.0.", "layers.1."): weight.clone() for name, weight in weights.items()}
+    save_file(weights | second, folder / "adapter_model.safetensors")
+    return folder
 
 
 def pickled(file):
@@ -75,6 +93,123 @@ def test_a_pickled_adapter_of_the_hub_is_refused(adapter, base, hub):
     )
     with pytest.raises(ValueError, match=message):
         check_safe_weights("you/pickled", {"revision": "main"})
-    message = r"`pretrained_model_name_or_path` must lead to safetensors alone, got .*adapter_model\.bin\. Pickled"
     with pytest.raises(ValueError, match=message):
         FastASTForAudioClassification.from_pretrained("you/pickled")
+
+
+def lead_to_a_pickle(folder, elsewhere, bomb):
+    """Have an adapter name another folder, whose adapter is a pickle, as a mixture of adapters does."""
+    elsewhere.mkdir()
+    (elsewhere / "adapter_config.json").write_bytes((folder / "adapter_config.json").read_bytes())
+    torch.save({"state": bomb}, elsewhere / "adapter_model.bin")
+    fields = {"peft_type": "XLORA", "adapters": {"0": str(elsewhere)}, "hidden_size": 32}
+    (folder / "adapter_config.json").write_text(json.dumps(fields))
+    return folder
+
+
+def by_auto_class(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "fastast"}))
+    return AutoModelForAudioClassification.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("door", [*DOORS_OF_AST, "Auto class", "load_adapter", "adapter alone"])
+def test_an_adapter_cannot_lead_to_pickles_elsewhere(door, model_with_adapter, base, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: opened.append(args))  # PEFT would come here
+    doors = DOORS_OF_AST | {
+        "Auto class": by_auto_class,
+        "load_adapter": FastASTForAudioClassification.from_pretrained(base).load_adapter,
+        "adapter alone": FastASTForAudioClassification.from_pretrained,
+    }
+    folder = lead_to_a_pickle(model_with_adapter, tmp_path / "elsewhere", Bomb(tmp_path / "it ran"))
+    if door == "adapter alone":
+        (name_base(folder, base) / "config.json").unlink()
+    with pytest.raises(
+        ValueError, match=r"`peft_type` must be LORA in an adapter_config\.json, got 'XLORA' in .*whole"
+    ):
+        doors[door](folder)
+    assert opened == []
+
+
+@pytest.mark.parametrize("door", DOORS_OF_AST)
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"r": 1_000_000},
+            r"`r` must be at most (2|32), the (rank of its weights|width of the model), .* got 1000000 in",
+        ),
+        ({"rank_pattern": {"q_proj": 10**6}}, r"`rank_pattern` must be at most (2|32), the .* got 1000000 in"),
+        ({"target_modules": "(([a-z._0-9]+)+)+X"}, r"`target_modules` must be a list of .* plain names"),
+    ],
+)
+def test_an_adapter_takes_no_time_and_memory_without_bound(fields, message, door, model_with_adapter):
+    with pytest.raises(ValueError, match=message):
+        DOORS_OF_AST[door](told(model_with_adapter, **fields))
+
+
+@pytest.mark.parametrize("door", DOORS_OF_AST)
+def test_a_pickled_adapter_beside_a_model_is_told_as_one(door, model_with_adapter):
+    pickled(model_with_adapter / "adapter_model.safetensors")
+    message = r"`adapter_model\.safetensors` must be in the adapter, got .*whole without\. Pickled weights such as adapter_model"
+    with pytest.raises(ValueError, match=message):
+        DOORS_OF_AST[door](model_with_adapter)
+
+
+def test_what_is_no_adapter_is_not_put_on(base, tmp_path):
+    model = FastASTForAudioClassification.from_pretrained(base)
+    with pytest.raises(ValueError, match=r"`peft_model_id` must hold an adapter_config\.json, .* got .*base\. Check"):
+        model.load_adapter(base)
+
+
+def test_an_adapter_of_the_right_sizes_passes(model_with_adapter):
+    config_dict = json.loads((model_with_adapter / "config.json").read_text())
+    told(model_with_adapter, r=1, rank_pattern={"^x.q_proj": 1, "q_proj": 2, "layers.0.attention.q_proj": 1})
+    assert weight_shapes(str(model_with_adapter), config_dict)
+    check_safe_weights(str(model_with_adapter), {})
+
+
+LAYER = r"audio_spectrogram_transformer\.layers\.\d\.attention\.q_proj"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"r": 3}, r"`r` must be at most 2, the rank of its weights, in an adapter_config\.json, got 3 in"),
+        ({"r": 1}, rf"`r` must be the rank of the adapter's weights, 2 for {LAYER}, got 1 in .* Save it again"),
+        ({"rank_pattern": {"k_proj": 3}}, r"`rank_pattern` must be at most 2, the rank of its weights, .* got 3 in"),
+        (
+            {"rank_pattern": {"q_proj": 1}},
+            rf"`rank_pattern` must be the rank of the adapter's .* 2 for {LAYER}, got 1 in",
+        ),
+        ({"target_modules": ["k_proj"]}, rf"`target_modules` must name every layer .* got .*whole without {LAYER}\."),
+    ],
+)
+def test_a_configuration_tells_the_sizes_of_the_adapter(fields, message, model_with_adapter):
+    config_dict = json.loads((model_with_adapter / "config.json").read_text())
+    told(model_with_adapter, **fields)
+    with pytest.raises(ValueError, match=message):
+        check_safe_weights(str(model_with_adapter), {})
+    with pytest.raises(ValueError, match=message):
+        weight_shapes(str(model_with_adapter), config_dict)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({}, r"must hold LoRA's weights of some layers, got .*whole of none\."),
+        (
+            {"q_proj.lora_A.weight": (2, 32)},
+            r"two weights of a low rank .* got the shapes \(2, 32\) and None for q_proj",
+        ),
+        ({"q_proj.lora_A.weight": (0, 32), "q_proj.lora_B.weight": (32, 0)}, r"two weights of a low rank .* got"),
+        ({"q_proj.lora_A.weight": (), "q_proj.lora_B.weight": (32, 0)}, r"two weights of a low rank .* got"),
+        ({"q_proj.lora_A.weight": (9999, 1), "q_proj.lora_B.weight": (1, 9999)}, r"two weights of a low rank .* got"),
+    ],
+)
+def test_weights_of_an_adapter_are_of_low_rank(shapes, message, model_with_adapter):
+    weights = {name: torch.zeros(shape) for name, shape in shapes.items()} | {"other": torch.zeros(1)}
+    save_file(weights, model_with_adapter / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match=rf"`adapter_model\.safetensors` .*{message}"):
+        check_safe_weights(str(told(model_with_adapter, r=9999)), {})

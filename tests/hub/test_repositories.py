@@ -1,7 +1,7 @@
 import pytest
 from huggingface_hub import constants
 
-from fastast_hf.hub.repositories import is_license, is_repo_id, license_of
+from fastast_hf.hub.repositories import is_license, is_repo_id, license_of, license_of_card
 from tests.loopback_hub import LoopbackHub
 from tests.loopback_routes import TOKEN
 
@@ -84,3 +84,14 @@ def test_nobody_is_asked_for_a_folder_or_offline(hub, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert license_of("you/model") is None
     assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    "metadata", ["1: mit", "license: mit\nignore_metadata_errors: true", "a: " + "[" * 3_000, "- mit", "a: [b"]
+)
+def test_metadata_of_a_card_that_cannot_be_read_is_told(metadata, tmp_path):
+    (tmp_path / "README.md").write_text(f"---\n{metadata}\n---\n# A card\n")
+    with pytest.raises(
+        ValueError, match=rf"{tmp_path}/README\.md must begin with metadata in YAML, got .*\. Mend it, or"
+    ):
+        license_of_card(tmp_path)

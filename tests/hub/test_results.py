@@ -24,6 +24,12 @@ def test_ast_and_teacher_may_be_absent():
         ({"data__num_eval": None}, r"`data\.num_eval` must be given, got nothing\."),
         ({"data__num_eval": "80"}, r"`data\.num_eval` must be of type int, got '80'\."),
         ({"data__num_eval": True}, r"`data\.num_eval` must be of type int, got True\."),
+        ({"data__num_train": -3}, r"`data\.num_train` must be at least 0, got -3\. Give what was counted"),
+        ({"data__labels": ["dog", {"a": 1}]}, r"`data\.labels\[1\]` must be text, got \{'a': 1\}\. Write the name"),
+        (
+            {"models__fastast__num_parameters": 10**400},
+            r"`models\.fastast\.num_parameters` must be a finite number, got 1",
+        ),
         ({"environment": "here"}, r"`environment\.hardware` must be given, got nothing\."),
         ({"date": "yesterday"}, r"`date` must be an ISO 8601 date, got 'yesterday'\."),
         ({"models__student": {}}, r"`models` must hold dictionaries named teacher, ast, fastast, got 'student'\."),
@@ -62,6 +68,7 @@ def test_results_of_speed_need_no_training():
     check_results(speed_example() | {"against": "another"})
     check_results(speed_example(speed_up_low=3.5, speed_up_high=4.0) | {"random_weights": True})
     check_results(speed_example() | {"front_end": FRONT_END})
+    check_results(speed_example() | {"unreadable": {"a.wav": "no sound"}})
 
 
 @pytest.mark.parametrize(
@@ -94,6 +101,7 @@ def test_what_does_not_fit_in_a_row_of_speed_is_named(of_each_row, message):
         ({"benchmark": {"rows": []}}, r"`benchmark\.rows` must hold at least one row, got none\."),
         ({"benchmark": {"rows": ["AST"]}}, r"`benchmark\.rows\[0\]` must be a dictionary, got 'AST'\."),
         ({"random_weights": "no"}, r"`random_weights` must be true or false, got 'no'\. Leave it out"),
+        ({"unreadable": ["a.wav"]}, r"`unreadable` must be of type dict, got \['a\.wav'\]\."),
         ({"front_end": []}, r"`front_end` must be of type dict, got \[\]\."),
         (
             {"front_end": FRONT_END | {"speed_up": None}},
@@ -116,8 +124,17 @@ def test_results_must_be_a_dictionary():
         check_results([])
 
 
-def test_file_must_be_json(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "Expecting property name"),
+        ('{"schema": 1}'.encode("utf-16"), "'utf-8' codec can't decode"),
+        (b"[" * 100_000, "maximum recursion depth exceeded"),
+        (b'{"schema":' + b"9" * 5_000 + b"}", "Exceeds the limit"),
+    ],
+)
+def test_file_must_be_json(content, reason, tmp_path):
     path = tmp_path / "broken.json"
-    path.write_text("{")
-    with pytest.raises(ValueError, match=r"`broken\.json` must be JSON, got: Expecting property name"):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"`broken\.json` must be JSON, got: {reason}.*\. Write it with"):
         load_results(path)

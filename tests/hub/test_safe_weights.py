@@ -60,11 +60,21 @@ def test_sizes_are_read_without_the_weights(shards, tmp_path):
     model = tiny_ast(num_hidden_layers=1)
     model.save_pretrained(tmp_path, **shards)
     assert (tmp_path / "model.safetensors.index.json").is_file() == bool(shards)
-    wanted = sorted(tuple(tensor.shape) for tensor in model.state_dict().values())
-    assert sorted(weight_shapes(str(tmp_path), {})) == wanted
+    shapes = weight_shapes(str(tmp_path), {})
+    assert sorted(shapes.values()) == sorted(tuple(tensor.shape) for tensor in model.state_dict().values())
+    assert shapes["classifier.dense.weight"] == (5, 32)
     for path in tmp_path.glob("*.safetensors*"):
         path.unlink()
-    assert weight_shapes(str(tmp_path), {}) == []
+    assert weight_shapes(str(tmp_path), {}) == {}
+
+
+def test_an_index_that_is_nested_deeply_is_told(tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text("[" * 100_000)
+    message = (
+        rf"`model\.safetensors\.index\.json` must be an index of weights, got {tmp_path} with .* Copy or download"
+    )
+    with pytest.raises(ValueError, match=message):
+        weight_shapes(str(tmp_path), {})
 
 
 def test_a_repository_that_is_not_there_is_told(hub):

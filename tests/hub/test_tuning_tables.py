@@ -1,12 +1,20 @@
 """The tables of a search, and what must be there for them."""
 
 import copy
+import math
 
 import pytest
 
 from fastast_hf.hub.results import check_results
 from fastast_hf.hub.tables import results_block
-from fastast_hf.hub.tuning_tables import better_constant_note, check_tuning, chosen_row, layers_line, tuning_table
+from fastast_hf.hub.tuning_tables import (
+    better_constant_note,
+    check_tuning,
+    chosen_row,
+    drop_of,
+    layers_line,
+    tuning_table,
+)
 from tests.hub.results_example import EXAMPLE
 
 RESULTS = {
@@ -111,6 +119,74 @@ def test_sounds_that_were_left_out_are_counted():
     assert tuning_table(changed(unreadable={})).endswith("in 1.5 minutes.")
 
 
+def by_drop(max_drop, *, searched=0.9875, judging=0.975, **fields):
+    """Results of a search by `max_drop`: what of the clips keeps its best label under the chosen schedule."""
+    rows = copy.deepcopy(RESULTS["tuning"]["rows"])
+    rows[1].update(top_answer=judging, top_answer_searched=searched)
+    results = changed(speedup=None, max_drop=max_drop, rows=rows, **fields)
+    check_results(results)
+    return results
+
+
+def test_what_chose_by_a_drop_is_a_column_of_its_own_and_said():
+    table, answers, chosen = tuning_table(by_drop(2.5)).split("\n\n")
+    assert table.splitlines() == [
+        "| mine | MAC ratio | Mean KL | Same answer | Same, searched on | Chosen |",
+        "|---|---:|---:|---:|---:|---:|",
+        "| r 20 | 1.50x | 0.00010 | 100.0% |  |  |",
+        "| ratio 0.25 | 4.00x | 0.00400 | 95.0% |  |  |",
+        "| tuned 4x | 4.00x | 0.00200 | 97.5% | 98.8% | yes |",
+    ]
+    assert answers.startswith("Answers: of 40 clips that the search did not see")
+    assert chosen == (
+        "Chosen by the clips that were searched on: the fastest that changes the best label of at most 2.5 of 100 of them. "
+        "The clips that judge had no say in it."
+    )
+
+
+def test_clips_that_judge_a_drop_to_be_more_are_told():
+    *_, note = tuning_table(by_drop(2.5, judging=0.9)).split("\n\n")
+    assert note == (
+        "Note: on the clips that judge, tuned 4x changes the best label of 10.0 of 100, more than the 2.5 that were allowed. "
+        "Allow fewer, or ask for a lower speed-up."
+    )
+
+
+@pytest.mark.parametrize(
+    ("max_drop", "counts", "note"),
+    [
+        (2.4, (80, 40), "one clip is 2.5 of 100 of those that judge, more than the 2.4 that were allowed"),
+        (1.2, (80, 90), "one clip is 1.25 of 100 of those that were searched on, more than the 1.2 that were allowed"),
+        (
+            0.3,
+            (80, 40),
+            "one clip is 1.25 of 100 of those that were searched on and 2.5 of 100 of those that judge, more",
+        ),
+        (2.5, (80, 40), None),
+        (0.0, (80, 40), None),
+    ],
+)
+def test_clips_too_few_for_a_drop_are_told(max_drop, counts, note):
+    fields = dict(zip(("num_clips_searched", "num_clips_checked"), counts, strict=True))
+    text = tuning_table(by_drop(max_drop, searched=1.0, judging=1.0, **fields))
+    assert ("Note: " in text) == (note is not None)
+    if note is not None:
+        assert f"Note: {note}" in text
+        least = math.ceil(100 / max_drop)
+        assert text.endswith(f"so few clips cannot tell. It takes at least {least} of each.")
+        assert 100 / least <= max_drop < 100 / (least - 1)
+
+
+def test_nothing_is_said_of_what_chose_where_a_saving_was_asked_for():
+    rows = by_drop(2.5)["tuning"]["rows"]
+    assert tuning_table(changed(rows=rows)) == tuning_table(RESULTS)
+
+
+def test_a_drop_is_a_decimal_fraction():
+    assert [drop_of(share) for share in (1.0, 0.98, 0.9875, 0.0)] == [0.0, 2.0, 1.25, 100.0]
+    assert 100 * (1 - 0.98) > 2
+
+
 def test_a_block_holds_table_layers_conditions_and_command():
     check_results(RESULTS)
     *_, layers, search, command = results_block(RESULTS).split("\n\n")
@@ -156,6 +232,11 @@ def test_a_name_from_outside_is_escaped():
         (
             {"better_constant": "r 20"},
             r"`tuning\.better_constant` must be null, .* got 'r 20'\. Run `fastast tune` again",
+        ),
+        ({"max_drop": "few"}, r"`tuning\.max_drop` must be a finite number, at least 0, got 'few'"),
+        (
+            {"rows": [{**RESULTS["tuning"]["rows"][1], "top_answer_searched": None}]},
+            r"`tuning\.rows\[0\]\.top_answer_searched` must be a finite number",
         ),
         ({"unreadable": 2}, r"`tuning\.unreadable` must be a dictionary, got 2\. Run `fastast tune` again"),
         ({"chosen": "another"}, r"`tuning\.chosen` must name one of the rows, got 'another'"),

@@ -56,6 +56,7 @@ def test_the_code_that_travels_is_its_file(tmp_path):
     FastASTFeatureExtractor().save_pretrained(tmp_path)
     assert sorted(path.name for path in tmp_path.glob("*.py")) == [
         "feature_extraction_fastast.py",
+        "json_files.py",
         "log_mel.py",
         "version.py",
         "waveforms.py",
@@ -194,10 +195,11 @@ def test_no_sampling_rate_is_warned_about_as_ast_does(transformers_log):
     [
         (
             {"sampling_rate": 100_000_000_000},
-            "`sampling_rate` must be a whole number from 1 to 1,000,000, got 100000000000",
+            "`sampling_rate` must be a whole number from 120 to 1,000,000, got 100000000000",
         ),
-        ({"sampling_rate": 0}, "`sampling_rate` must be a whole number from 1 to 1,000,000, got 0"),
-        ({"sampling_rate": "16 kHz"}, "`sampling_rate` must be a whole number from 1 to 1,000,000, got '16 kHz'"),
+        ({"sampling_rate": 0}, "`sampling_rate` must be a whole number from 120 to 1,000,000, got 0"),
+        ({"sampling_rate": 119}, "`sampling_rate` must be a whole number from 120 to 1,000,000, got 119"),
+        ({"sampling_rate": "16 kHz"}, "`sampling_rate` must be a whole number from 120 to 1,000,000, got '16 kHz'"),
         ({"num_mel_bins": 128.5}, "`num_mel_bins` must be a whole number from 1 to 4,096, got 128.5"),
         ({"max_length": True}, "`max_length` must be a whole number from 1 to 1,000,000, got True"),
         ({"mean": "x"}, "`mean` must be a finite number, got 'x'"),
@@ -211,3 +213,22 @@ def test_settings_that_no_sound_has_are_refused_before_a_sound(setting, message,
     path.write_text(json.dumps(json.loads(path.read_text()) | setting))
     with pytest.raises(ValueError, match=re.escape(message) + r"\. Look into preprocessor_config\.json"):
         FastASTFeatureExtractor.from_pretrained(tmp_path)
+
+
+def test_a_setting_that_is_none_is_refused(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text('{"self": 1}')
+    with pytest.raises(
+        ValueError, match=r"`preprocessor_config\.json` must hold the settings of a feature extractor, got"
+    ):
+        FastASTFeatureExtractor.from_pretrained(tmp_path)
+
+
+def test_the_lowest_sampling_rate_hears_something():
+    """A window of fewer samples would see zeros alone: the Hann window is zero at its ends."""
+    extractor = small(sampling_rate=120, do_normalize=False)
+    loud, silent = (
+        extractor(scale * noise(120), sampling_rate=120, return_tensors="pt", padding="longest")["input_values"]
+        for scale in (1, 0)
+    )
+    assert loud.isfinite().all()
+    assert (loud > silent).any()

@@ -3,37 +3,35 @@
 import random
 
 import pytest
-import torch
 
 from fastast_hf.speed.constant_schedules import better_constant, constant_count, constant_ratios, conversion_command
-from fastast_hf.speed.schedule_answers import AnswersOfSchedules
-from tests.conftest import tiny_model
+from fastast_hf.speed.schedule_savings import SavingsOfSchedules
+from tests.conftest import tiny_config
 
-CLIPS = torch.randn(2, 96, 36, generator=torch.Generator().manual_seed(0))
 TARGETS = (1.0, 1.05, 1.2, 1.35, 1.5)
 
 
 @pytest.fixture(scope="module")
-def answers():
-    return AnswersOfSchedules(tiny_model(num_hidden_layers=3), CLIPS, 2)
+def savings():
+    return SavingsOfSchedules(tiny_config(num_hidden_layers=3), 96)
 
 
-def test_one_ratio_saves_what_is_asked_for_and_stands_there_once(answers):
-    found = constant_ratios(answers, (*TARGETS, TARGETS[-1]))
+def test_one_ratio_saves_what_is_asked_for_and_stands_there_once(savings):
+    found = constant_ratios(savings, (*TARGETS, TARGETS[-1]))
     assert len(found) == len(TARGETS)
     for ratios, target in zip(found, TARGETS, strict=True):
         assert len(ratios) == 3
         assert len(set(ratios)) == 1
-        assert answers.saving(ratios) >= target
-        assert target == 1 or answers.saving((ratios[0] - 2e-4,) * 3) < target
+        assert savings.saving(ratios) >= target
+        assert target == 1 or savings.saving((ratios[0] - 2e-4,) * 3) < target
 
 
-def test_one_count_is_the_least_that_saves_what_is_asked_for(answers):
+def test_one_count_is_the_least_that_saves_what_is_asked_for(savings):
     for target in TARGETS:
-        count = constant_count(answers, target)
-        assert answers.saving(count) >= target
-        assert count == 1 or answers.saving(count - 1) < target
-    assert constant_count(answers, 100.0) is None
+        count = constant_count(savings, target)
+        assert savings.saving(count) >= target
+        assert count == 1 or savings.saving(count - 1) < target
+    assert constant_count(savings, 100.0) is None
 
 
 def naive_better(rows, chosen, target):

@@ -106,6 +106,18 @@ def test_the_pipeline_gets_batches_where_they_help_it(device, batch_size, monkey
     assert told["pipeline_batch_size"] == batch_size
 
 
+def test_sounds_that_were_left_out_are_told_from_the_first_part_on(monkeypatch):
+    told = []
+    mine = opened()
+    monkeypatch.setattr(measuring, "make_contenders", lambda *_: {})
+    monkeypatch.setattr(measuring, "_measure_throughput", lambda *_: [])
+    monkeypatch.setattr(measuring, "measure_front_end", lambda *_: {})
+    broken = {"b.wav": "no sound"}
+    measure_variants(mine, speed_settings(mine.model), unreadable=broken, tell=lambda found: told.append(dict(found)))
+    assert [found["unreadable"] for found in told] == [broken] * 2
+    assert "unreadable" not in measure_variants(mine, speed_settings(mine.model))
+
+
 def test_what_random_weights_answer_is_not_told(sounds, monkeypatch):
     mine = opened()._replace(random_weights=True)
     for module in (file_to_label, front_end):

@@ -6,19 +6,24 @@ import pytest
 import torch
 
 from fastast_hf import FastASTFeatureExtractor
-from fastast_hf.evaluation import agreement, count_macs
+from fastast_hf.evaluation import Agreement, agreement, count_macs
 from fastast_hf.evaluation.tuning import fit_to_saving
 from fastast_hf.hub.results import check_results
 from fastast_hf.hub.tables import results_block
+from fastast_hf.speed import schedule_answers, tuning_settings
 from fastast_hf.speed import tuned_schedule as module
 from fastast_hf.speed.contenders import Opened
 from fastast_hf.speed.schedule_answers import AnswersOfSchedules
-from fastast_hf.speed.tuned_schedule import TuningSettings, check_settings, tune_schedule
+from fastast_hf.speed.schedule_savings import SavingsOfSchedules
+from fastast_hf.speed.tuned_schedule import tune_schedule
+from fastast_hf.speed.tuning_settings import TuningSettings
 from fastast_hf.speed.variants import with_schedule
-from tests.conftest import tiny_model
+from tests.conftest import tiny_config, tiny_model
+from tests.speed.bars import recorded
 
 CLIPS = torch.randn(9, 96, 36, generator=torch.Generator().manual_seed(0))
 SEARCHED = CLIPS[[0, 1, 3, 4, 6, 7]]
+SAVINGS = SavingsOfSchedules(tiny_config(num_hidden_layers=3), 96)
 
 
 def opened(**fields):
@@ -72,23 +77,22 @@ def test_constants_are_told_beside_what_was_found(tuned):
 @pytest.mark.parametrize("speedup", [1.2, 1.23, 1.5])
 def test_constants_are_told_at_the_speed_up_that_is_asked_for(speedup):
     rows = tune_schedule(opened(), CLIPS, TuningSettings(speedup=speedup, trials=1))["tuning"]["rows"]
-    answers = AnswersOfSchedules(opened().model, CLIPS, 4)
-    count = next(count for count in range(1, 14) if answers.saving(count) >= speedup)
-    (ratio, *_) = fit_to_saving([1.0] * 3, answers.saving, speedup)
+    count = next(count for count in range(1, 14) if SAVINGS.saving(count) >= speedup)
+    (ratio, *_) = fit_to_saving([1.0] * 3, SAVINGS.saving, speedup)
     names = [row["name"] for row in rows]
     assert {f"r {count}", f"ratio {ratio:g}"} <= set(names)
     assert len(names) == len(set(names))
 
 
-def naive_constant_count_start(answers, speedup):
+def naive_constant_count_start(speedup):
     """The tokens that the least r merges at each layer, as shares of those that enter it, scaled as a search does."""
     count, tokens, shares = 1, 27, []
-    while answers.saving(count) < speedup:
+    while SAVINGS.saving(count) < speedup:
         count += 1
     for _ in range(3):
         shares.append(min(count, tokens // 2) / tokens)
         tokens -= min(count, tokens // 2)
-    return fit_to_saving(shares, answers.saving, speedup)
+    return fit_to_saving(shares, SAVINGS.saving, speedup)
 
 
 def test_a_search_starts_from_one_ratio_and_from_one_count():
@@ -96,8 +100,8 @@ def test_a_search_starts_from_one_ratio_and_from_one_count():
     winners = set()
     for speedup in (1.1, 1.2, 1.3, 1.4, 1.5):
         starts = [
-            fit_to_saving([1.0] * 3, answers.saving, speedup),
-            naive_constant_count_start(answers, speedup),
+            fit_to_saving([1.0] * 3, SAVINGS.saving, speedup),
+            naive_constant_count_start(speedup),
         ]
         divergences = [answers.divergence(ratios) for ratios in starts]
         tuning = tune_schedule(opened(), CLIPS, TuningSettings(speedup=speedup, trials=2))["tuning"]
@@ -148,19 +152,94 @@ def test_clips_to_check_choose_nothing():
     assert chosen[0] == chosen[1] == chosen[2]
 
 
+def speedup_of(schedule):
+    """The speed-up of a schedule that was searched at it, or of a constant one."""
+    return int(10 * SAVINGS.saving(schedule)) / 10
+
+
+def with_drops(monkeypatch, searched, judging):
+    """Let clips change their best labels as told, by the speed-up, among six that are searched on and three that judge."""
+    real = AnswersOfSchedules.agreement
+
+    def changed(self, schedule, *tell):
+        drops = {6: searched, 3: judging}[self.num_clips]
+        found = real(self, schedule, *tell)
+        return Agreement(1 - drops[speedup_of(schedule)], found.mean_kl)
+
+    monkeypatch.setattr(AnswersOfSchedules, "agreement", changed)
+
+
+def tuned_by_drop(max_drop):
+    """Search a schedule by its drop; give its part of the results."""
+    results = tune_schedule(opened(), CLIPS, TuningSettings(max_drop=max_drop, trials=1))
+    check_results(json.loads(json.dumps(results)))
+    return results["tuning"]
+
+
+SOME = {1.1: 0.0, 1.2: 0.01, 1.3: 0.2, 1.4: 0.0}
+NONE, ALL = (dict.fromkeys(SOME, drop) for drop in (0.0, 1.0))
+
+
+@pytest.mark.parametrize("judging", [NONE, ALL, SOME])
+def test_the_fastest_schedule_that_holds_the_answers_of_the_clips_searched_on_is_chosen(monkeypatch, judging):
+    """Whatever judges, the same is chosen."""
+    monkeypatch.setattr(tuning_settings, "SPEEDUPS", (*SOME, 100.0))
+    with_drops(monkeypatch, SOME, judging)
+    found = tuned_by_drop(5.0)
+    rows = {row["name"]: row for row in found["rows"] if row["name"].startswith("tuned")}
+    assert list(rows) == ["tuned 1.1x", "tuned 1.2x", "tuned 1.3x"]
+    assert found["chosen"] == "tuned 1.2x"
+    assert [row["top_answer_searched"] for row in rows.values()] == [1.0, 0.99, 0.8]
+    assert [row["top_answer"] for row in rows.values()] == [1 - judging[speedup] for speedup in (1.1, 1.2, 1.3)]
+
+
+def test_a_drop_that_no_schedule_holds_is_told_before_anything_is_judged(monkeypatch):
+    monkeypatch.setattr(tuning_settings, "SPEEDUPS", (1.1,))
+    with_drops(monkeypatch, {1.1: 1 / 6}, {})
+    message = r"`max_drop` must allow a schedule of 1\.1x, got 5, where 16\.7 of 100 clips \(1 of the 6 that were searched on\)"
+    with pytest.raises(ValueError, match=message):
+        tuned_by_drop(5.0)
+
+
+def test_a_drop_is_as_exact_as_it_is_typed(monkeypatch):
+    """49 of 50 are a drop of 2, and 100 * (1 - 0.98) is a hair more."""
+    monkeypatch.setattr(tuning_settings, "SPEEDUPS", (1.1,))
+    with_drops(monkeypatch, {1.1: 0.02}, {1.1: 0.02})
+    assert tuned_by_drop(2.0)["chosen"] == "tuned 1.1x"
+
+
 def test_a_constant_that_changes_more_labels_than_may_is_not_told_as_better(monkeypatch):
-    kept = {"tuned 1.1x": 1.0, "r 3": 0.9}
-    monkeypatch.setattr(module, "SPEEDUPS", (1.1,))
-    real = module._row
+    monkeypatch.setattr(tuning_settings, "SPEEDUPS", (1.1,))
+    real, drop = AnswersOfSchedules.agreement, 0.1
 
-    def row(name, answers, schedule):
-        mean_kl = {"tuned": 0.5, "r": 0.1, "ratio": 0.2}[name.split()[0]]
-        return real(name, answers, schedule) | {"mean_kl": mean_kl, "top_answer": kept.get(name, 1.0)}
+    def changed(self, schedule, *tell):
+        real(self, schedule, *tell)
+        if isinstance(schedule, int):
+            return Agreement(1 - drop, 0.1)
+        is_constant = self.num_clips == 3 and len(set(schedule)) == 1
+        return Agreement(1.0, 0.2 if is_constant else 0.5)
 
-    monkeypatch.setattr(module, "_row", row)
+    monkeypatch.setattr(AnswersOfSchedules, "agreement", changed)
+    monkeypatch.setattr(AnswersOfSchedules, "divergence", lambda self, schedule, *tell: float(len(set(schedule)) == 1))
     for max_drop, better in ((5.0, "ratio 0.1112"), (10.0, "r 3")):
-        tuning = tune_schedule(opened(), CLIPS, TuningSettings(max_drop=max_drop, trials=1))["tuning"]
+        tuning = tune_schedule(opened(), CLIPS, TuningSettings(max_drop=max_drop, trials=2))["tuning"]
         assert tuning["better_constant"]["name"] == better
+
+
+def test_every_pass_shows_a_bar(monkeypatch):
+    monkeypatch.setattr(tuning_settings, "SPEEDUPS", (1.1, 1.2))
+    bars, answers = recorded(monkeypatch, module), recorded(monkeypatch, schedule_answers)
+    with_drops(monkeypatch, NONE, NONE)
+    tuning = tune_schedule(opened(), CLIPS, TuningSettings(max_drop=5.0, trials=3, batch_size=4))["tuning"]
+    assert [(name, total) for name, total, _ in bars] == [
+        ("3 schedules of 1.1x", 4 * 6),
+        ("3 schedules of 1.2x", 4 * 6),
+        (f"Judging {len(tuning['rows'])} schedules", 3 * len(tuning["rows"])),
+    ]
+    assert [(name, total) for name, total, _ in answers] == [("Without merging", 6), ("Without merging", 3)]
+    for _, total, steps in [*bars, *answers]:
+        assert sum(steps) == total
+        assert max(steps) <= 4
 
 
 def test_the_own_schedule_of_a_model_does_not_matter_and_stays():
@@ -171,44 +250,12 @@ def test_the_own_schedule_of_a_model_does_not_matter_and_stays():
     assert merging.model.config.merge_ratio == 0.4
 
 
-def test_the_fastest_schedule_that_holds_the_answers_is_chosen(monkeypatch):
-    drops = {1.1: 0.0, 1.2: 0.01, 1.3: 0.2, 1.4: 0.0}
-    monkeypatch.setattr(module, "SPEEDUPS", (*drops, 100.0))
-    real = module._row
-
-    def row(name, answers, schedule):
-        found = real(name, answers, schedule)
-        kind, speedup = name.split()
-        return found | ({"top_answer": 1 - drops[float(speedup[:-1])]} if kind == "tuned" else {})
-
-    monkeypatch.setattr(module, "_row", row)
-    found = tune_schedule(opened(), CLIPS, TuningSettings(max_drop=5.0, trials=1))["tuning"]
-    assert [row["name"] for row in found["rows"] if row["name"].startswith("tuned")] == [
-        *("tuned 1.1x", "tuned 1.2x", "tuned 1.3x")
-    ]
-    assert found["chosen"] == "tuned 1.2x"
-    drops[1.1] = 0.06
-    with pytest.raises(ValueError, match=r"`max_drop` must allow a schedule of 1\.1x, got 5, where 6\.0 of 100 clips"):
-        tune_schedule(opened(), CLIPS, TuningSettings(max_drop=5.0, trials=1))
-
-
-def test_what_a_model_cannot_save_is_told():
-    with pytest.raises(ValueError, match=r"`target` must be at most .*, got 100\. Ask for less"):
-        tune_schedule(opened(), CLIPS, TuningSettings(speedup=100.0, trials=1))
-
-
-def test_a_model_that_merging_hardly_helps_is_told(monkeypatch):
-    monkeypatch.setattr(module, "SPEEDUPS", (100.0,))
-    with pytest.raises(
-        ValueError, match=r"`max_drop` must be of a model that merging makes 100x faster.* Give `speedup`"
-    ):
-        tune_schedule(opened(), CLIPS, TuningSettings(max_drop=5.0))
-
-
-@pytest.mark.parametrize("fields", [{}, {"speedup": 2.0, "max_drop": 1.0}])
-def test_settings_that_contradict_each_other_are_refused(fields):
-    with pytest.raises(ValueError, match=r"`speedup` or `max_drop` must be given, and not both, got"):
-        check_settings(TuningSettings(**fields))
+@pytest.mark.parametrize("settings", [TuningSettings(speedup=100.0), TuningSettings(max_drop=5.0)])
+def test_what_a_model_cannot_save_is_told_before_it_answers_anything(settings, monkeypatch):
+    monkeypatch.setattr(tuning_settings, "SPEEDUPS", (100.0,))
+    monkeypatch.setattr(AnswersOfSchedules, "__init__", None)
+    with pytest.raises(ValueError, match=r"^`(speedup|max_drop)` must be "):
+        tune_schedule(opened(), CLIPS, settings)
 
 
 def test_few_clips_are_refused():

@@ -37,6 +37,54 @@ def test_all_panels_have_room_for_the_longest_bar_of_any():
         assert axes.get_xlim() == pytest.approx((0, 15))
 
 
+def compared(*agreements, num_clips=40, **options):
+    """Give the example's two rows answers that were compared."""
+    results = speed_example(**options)
+    results["benchmark"]["num_clips"] = num_clips
+    for number, row in enumerate(results["benchmark"]["rows"]):
+        row["agreement"] = agreements[number % len(agreements)]
+    return results
+
+
+def test_answers_that_were_compared_are_points_against_the_speed_up():
+    bars, answers = draw_speed(compared(1.0, 0.925)).axes
+    (drawn,) = answers.lines
+    assert drawn.get_xydata().tolist() == [[1.0, 100.0], [3.75, pytest.approx(92.5)]]
+    assert [note.get_text() for note in answers.texts] == ["AST", "ratio 0.25, onnxruntime"]
+    assert [note.xy for note in answers.texts] == [(1.0, 100.0), (3.75, pytest.approx(92.5))]
+    assert answers.get_xlim() == bars.get_xlim()
+    low, high = answers.get_ylim()
+    assert low < 92.5 < 100 < high
+    assert max(answers.get_yticks()) == 100
+
+
+def test_every_batch_size_has_a_panel_of_answers_below_its_bars(tmp_path):
+    results = compared(1.0, 0.9, batch_sizes=(1, 8))
+    titles = [axes.get_title(loc="left") for axes in draw_speed(results).axes]
+    told = "share of 40 clips whose best label stays"
+    assert titles == ["ast-base, batch 1", f"batch 1: {told}", "ast-base, batch 8", f"batch 8: {told}"]
+    words = words_of(results, tmp_path)
+    assert words.count("same best label, %") == 2
+    assert words.count("times as fast as AST") == 1
+    assert words.count("ratio 0.25, onnxruntime") == 4
+
+
+def test_answers_that_were_not_compared_have_no_panel():
+    assert len(draw_speed(speed_example(batch_sizes=(1, 8))).axes) == 2
+    assert len(draw_speed(speed_example(agreement=None)).axes) == 1
+
+
+def test_shares_of_nothing_and_of_a_clip_have_their_place():
+    _, answers = draw_speed(compared(1.0, 0.0, num_clips=1)).axes
+    assert answers.get_title(loc="left") == "batch 1: share of 1 clip whose best label stays"
+    assert answers.get_ylim()[0] < 0 <= min(answers.get_yticks())
+    results = compared(1.0, 1.0)
+    del results["benchmark"]["num_clips"]
+    _, answers = draw_speed(results).axes
+    assert answers.get_title(loc="left") == "batch 1: share of clips whose best label stays"
+    assert answers.get_ylim()[0] <= 95
+
+
 def test_names_are_text_and_no_formula(tmp_path):
     words = words_of(speed_example(name="$x$") | {"model": r"a_$\b$"}, tmp_path)
     assert words.count("$x$") == 2
