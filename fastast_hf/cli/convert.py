@@ -22,10 +22,11 @@ Examples:
 
 The folder holds weights, code, features and a card: it runs where this
 package is not installed. An AST keeps its weights, and without merging its
-answers; a ViT or DeiT gets a classifier that has yet to be trained, see
-examples/distill.py.
+answers, unless it is to hear another length or other patches; a ViT or DeiT
+gets a classifier that has yet to be trained, see examples/distill.py.
 """
 
+_TOLD = ("path", "has_new_head", "has_fitted_positions", "merge_schedule", "url")
 _IMAGES = "Start from a ViT or DeiT"
 
 
@@ -93,11 +94,15 @@ def convert(
         made = convert_checkpoint(arguments, output, labels=label or [], repo_id=push_to_hub, private=private)
     merged = list(made.model.config.merge_schedule().tokens_merged)
     if json:
-        told = {"path": str(made.folder), "has_new_head": made.has_new_head, "merge_schedule": merged, "url": made.url}
-        print_json(told)
+        told = made._asdict() | {"path": str(made.folder), "merge_schedule": merged}
+        print_json({name: told[name] for name in _TOLD})
         return
     print_result(f"{printable(str(made.folder))}: merges {', '.join(map(str, merged))} tokens away, layer by layer")
     if made.has_new_head:
         print_note("The classifier is new and answers at random. Train it, for example with examples/distill.py.")
+    if made.has_fitted_positions:
+        print_note(
+            "The position embeddings were fitted to other patches, so the answers change. Compare on sounds of yours."
+        )
     if made.url is not None:
         print_result(f"Pushed to {made.url}")

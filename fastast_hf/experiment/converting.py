@@ -28,12 +28,14 @@ class Converted(NamedTuple):
         folder: The model's.
         model: The model.
         has_new_head: Whether its classifier has yet to be trained.
+        has_fitted_positions: Whether it is an AST whose position embeddings were fitted to another patch grid.
         url: Where it is on the Hub, or None.
     """
 
     folder: Path
     model: FastASTForAudioClassification
     has_new_head: bool
+    has_fitted_positions: bool
     url: str | None
 
 
@@ -86,7 +88,8 @@ def convert_checkpoint(
         write_converted_card(output, source, model.config, source_grid=source_grid, repo_id=repo_id, license=license)
     if repo_id is not None:
         _push(output, repo_id)
-    return Converted(output, model, not is_ast, url)
+    has_fitted_positions = source_grid is not None and source_grid != model.config.patch_grid
+    return Converted(output, model, not is_ast, has_fitted_positions, url)
 
 
 def check_new_folder(folder: Path) -> None:

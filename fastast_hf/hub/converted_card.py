@@ -97,8 +97,8 @@ def write_converted_card(
     else:
         before, now = (f"{frequency} x {time}" for frequency, time in (source_grid, config.patch_grid))
         origin = (
-            f"The weights of {name}, its position embeddings fitted to {config.max_length:,} frames: {now} patches in place of "
-            f"{before} (frequency x time)."
+            f"The weights of {name}, its position embeddings fitted to {now} patches in place of {before} (frequency x time): "
+            "without merging, too, it may answer otherwise."
         )
     path = folder / "README.md"
     text = _TEXT.format(

@@ -10,11 +10,10 @@ parts  {name of a row: {decode, features, model}}, in ms a clip
 ```
 """
 
-import math
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import Any
 
+from fastast_hf.hub.fields import is_finite_number
 from fastast_hf.hub.markdown import escape_markdown, markdown_table
 
 _NOTHING = "-"
@@ -158,20 +157,19 @@ _Rule = tuple[str, Callable[[Any], bool]]
 """What a field must be, in words, and whether a value is that."""
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _are_numbers(value: Any) -> bool:
-    return _is_number(value) or (isinstance(value, list) and all(map(_is_number, value)))
+    return is_finite_number(value) or (isinstance(value, list) and all(map(is_finite_number, value)))
 
 
 def _are_positive(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_number(each) and each > 0 for each in value)
+    return isinstance(value, list) and all(is_finite_number(each) and each > 0 for each in value)
 
 
-_COUNT: _Rule = "an integer of at least 1", lambda value: isinstance(value, int) and _is_number(value) and value >= 1
-_POSITIVE: _Rule = "a positive finite number", lambda value: _is_number(value) and value > 0
+_COUNT: _Rule = (
+    "an integer of at least 1",
+    lambda value: isinstance(value, int) and is_finite_number(value) and value >= 1,
+)
+_POSITIVE: _Rule = "a positive finite number", lambda value: is_finite_number(value) and value > 0
 _COUNTS = ("num_clips", "max_length", "batch_size", "num_workers", "turns", "pipeline_batch_size")
 
 _FIELDS: dict[str, _Rule] = dict.fromkeys(_COUNTS, _COUNT) | {
@@ -190,14 +188,14 @@ _ROW_FIELDS: dict[str, _Rule] = dict.fromkeys(("ms_per_clip", "clips_per_second"
         "a list, the lowest and the highest speed-up of a turn",
         lambda value: isinstance(value, list) and len(value) == 2 and _are_numbers(value),
     ),
-    "share": ("a finite number, or null without a speed-up", lambda value: value is None or _is_number(value)),
+    "share": ("a finite number, or null without a speed-up", lambda value: value is None or is_finite_number(value)),
     "seconds": (
         "a list of positive numbers, one a turn, if it is given",
         lambda value: value is None or _are_positive(value),
     ),
     "agreement": (
         "a share of the clips, 0 to 1, if it is given",
-        lambda value: value is None or (_is_number(value) and 0 <= value <= 1),
+        lambda value: value is None or (is_finite_number(value) and 0 <= value <= 1),
     ),
 }
 

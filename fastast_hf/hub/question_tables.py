@@ -1,11 +1,9 @@
 """Small tables, each with its question: numbers of one kind in rows and columns."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
-from fastast_hf.hub.fields import check_field
+from fastast_hf.hub.fields import check_field, is_finite_number
 from fastast_hf.hub.markdown import escape_markdown, markdown_table
 
 _NOT_MEASURED = "-"
@@ -71,4 +69,4 @@ def check_questions(questions: Sequence[Any]) -> None:
 
 
 def _is_number_or_none(value: object) -> bool:
-    return value is None or (isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value))
+    return value is None or is_finite_number(value)

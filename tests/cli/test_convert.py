@@ -18,7 +18,19 @@ def test_an_ast_becomes_a_folder_that_classifies(fastast, ast_folder, tmp_path):
 def test_json_tells_what_was_made(fastast, ast_folder, tmp_path):
     result = fastast("convert", ast_folder, tmp_path / "fast", "--tokens-merged-per-layer", 3, "--json")
     told = json.loads(result.stdout)
-    assert told == {"path": str(tmp_path / "fast"), "has_new_head": False, "merge_schedule": [3, 3], "url": None}
+    assert told == {
+        "path": str(tmp_path / "fast"),
+        "has_new_head": False,
+        "has_fitted_positions": False,
+        "merge_schedule": [3, 3],
+        "url": None,
+    }
+
+
+def test_an_ast_that_is_to_hear_otherwise_is_told_to_be_compared(fastast, ast_folder, tmp_path):
+    result = fastast("convert", ast_folder, tmp_path / "fast", "--time-stride", 16)
+    assert result.exit_code == 0, result.output
+    assert "The position embeddings were fitted to other patches, so the answers change." in result.stderr
 
 
 def test_a_vit_is_told_to_be_trained(fastast, tmp_path):
