@@ -32,6 +32,7 @@ def kill_where(shard: int, is_aside: bool, signal: str = "SIGKILL") -> None:
 
 
 if __name__ == "__main__":
+    signals.signal(signals.SIGINT, signals.default_int_handler)  # a shell's background job inherits that it is ignored
     kill_where(**json.loads(sys.argv[1]))
     sys.argv = [str(PROGRAM), *sys.argv[2:]]
     runpy.run_path(str(PROGRAM), run_name="__main__")
