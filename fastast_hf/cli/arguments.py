@@ -49,10 +49,7 @@ def read_seconds(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: It is another number, or none.
     """
-    duration = _number(text, float)
-    if not 0 < duration < math.inf:
-        raise argparse.ArgumentTypeError(f"must be above 0, got {printable(text)}. Give seconds of sound.")
-    return duration
+    return _seconds(text, "above 0", lambda duration: duration > 0)
 
 
 def read_seconds_or_0(text: str) -> float:
@@ -67,10 +64,7 @@ def read_seconds_or_0(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: It is another number, or none.
     """
-    duration = _number(text, float)
-    if not 0 <= duration < math.inf:
-        raise argparse.ArgumentTypeError(f"must be at least 0, got {printable(text)}. Give seconds of sound.")
-    return duration
+    return _seconds(text, "at least 0", lambda duration: duration >= 0)
 
 
 def whole_number_from(least: int) -> Callable[[str], int]:
@@ -96,6 +90,13 @@ def whole_number_from(least: int) -> Callable[[str], int]:
         return count
 
     return read
+
+
+def _seconds(text: str, wanted: str, is_long_enough: Callable[[float], bool]) -> float:
+    duration = _number(text, float)
+    if not (is_long_enough(duration) and duration < math.inf):
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {printable(text)}. Give seconds of sound.")
+    return duration
 
 
 def _number(text: str, kind: Callable[[str], N]) -> N:

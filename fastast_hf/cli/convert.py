@@ -7,9 +7,8 @@ import typer
 
 from fastast_hf.cli.console import print_json, print_note, print_result, printable
 from fastast_hf.cli.models import waiting_for
-from fastast_hf.cli.options import check_schedule_options
+from fastast_hf.cli.options import check_schedule_options, refused_option
 from fastast_hf.cli.outputs import check_output_folder
-from fastast_hf.hub.repositories import is_repo_id
 from fastast_hf.progress import late_bars
 
 EPILOG = """
@@ -26,7 +25,6 @@ answers, unless it is to hear another length or other patches; a ViT or DeiT
 gets a classifier that has yet to be trained, see examples/distill.py.
 """
 
-_TOLD = ("path", "has_new_head", "has_fitted_positions", "merge_schedule", "url")
 _IMAGES = "Start from a ViT or DeiT"
 
 
@@ -73,14 +71,12 @@ def convert(
 ) -> None:
     """Make a FastAST of an AST, a ViT or a DeiT: a folder ready for the Hub."""
     check_output_folder(output, "OUTPUT")
-    if push_to_hub is not None and not is_repo_id(push_to_hub):
-        raise typer.BadParameter(f"must be user/name, got {printable(push_to_hub)}.", param_hint="--push-to-hub")
-    if private and push_to_hub is None:
-        raise typer.BadParameter("must be given beside --push-to-hub, got it alone.", param_hint="--private")
     check_schedule_options(merge_ratio, tokens_merged_per_layer)
     from fastast_hf.experiment.arguments import ModelArguments
-    from fastast_hf.experiment.converting import convert_checkpoint
+    from fastast_hf.experiment.converting import check_destination, convert_checkpoint
 
+    with refused_option("--push-to-hub"):
+        check_destination(push_to_hub, private=private)
     arguments = ModelArguments(
         model_name_or_path=model,
         model_revision=revision,
@@ -94,8 +90,8 @@ def convert(
         made = convert_checkpoint(arguments, output, labels=label or [], repo_id=push_to_hub, private=private)
     merged = list(made.model.config.merge_schedule().tokens_merged)
     if json:
-        told = made._asdict() | {"path": str(made.folder), "merge_schedule": merged}
-        print_json({name: told[name] for name in _TOLD})
+        new = {"has_new_head": made.has_new_head, "has_fitted_positions": made.has_fitted_positions}
+        print_json({"path": str(made.folder), **new, "merge_schedule": merged, "url": made.url})
         return
     print_result(f"{printable(str(made.folder))}: merges {', '.join(map(str, merged))} tokens away, layer by layer")
     if made.has_new_head:

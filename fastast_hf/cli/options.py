@@ -1,6 +1,7 @@
 """Options and arguments that several commands have, said once."""
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fastast_hf.cli.console import printable
+from fastast_hf.model.merge_schedule import check_merging
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="FastAST or AST: folder or Hub name.")]
 
@@ -108,15 +110,15 @@ def check_schedule_options(merge_ratio: str | None, tokens_merged_per_layer: str
         raise typer.BadParameter("--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.")
     from fastast_hf.experiment.arguments import parse_schedule
 
-    for option, text, kind, most in (
-        ("--merge-ratio", merge_ratio, float, 0.5),
-        ("--tokens-merged-per-layer", tokens_merged_per_layer, int, math.inf),
+    for option, text, kind in (
+        ("--merge-ratio", merge_ratio, float),
+        ("--tokens-merged-per-layer", tokens_merged_per_layer, int),
     ):
+        if text is None:
+            continue
         with refused_option(option) as name:
-            numbers = parse_schedule(name, text, kind)
-            for number in numbers if isinstance(numbers, list) else [numbers or 0]:
-                if not 0 <= number <= most:
-                    limits = "between 0 and 0.5" if most < 1 else "at least 0"
-                    raise ValueError(
-                        f"`{name}` must be {limits}, got {number}. A layer can merge at most half of its tokens."
-                    )
+            value = parse_schedule(name, text, kind)
+            fields = {"merge_ratio": 0.0, "tokens_merged_per_layer": None} | {name: value}
+            # how many layers and tokens there are, the model will say
+            num_layers = len(value) if isinstance(value, list) else 1
+            check_merging(sys.maxsize, num_layers, max_length=0, **fields)

@@ -66,10 +66,7 @@ def convert_checkpoint(
     """
     source, download = str(arguments.model_name_or_path), arguments.download_options()
     check_new_folder(output)
-    if repo_id is not None and not is_repo_id(repo_id):
-        raise ValueError(f"`push_to_hub` must be a name on the Hub, got {repo_id!r}. Write it as user/name.")
-    if private and repo_id is None:
-        raise ValueError("`private` must be given beside `push_to_hub`, got it alone. Name the repository.")
+    check_destination(repo_id, private=private)
     config = checkpoint_config(source, **download)
     is_ast = config.get("model_type") in AST_TYPES
     if not is_ast:
@@ -90,6 +87,22 @@ def convert_checkpoint(
         _push(output, repo_id)
     has_fitted_positions = source_grid is not None and source_grid != model.config.patch_grid
     return Converted(output, model, not is_ast, has_fitted_positions, url)
+
+
+def check_destination(repo_id: str | None, *, private: bool) -> None:
+    """Refuse a place on the Hub that cannot be, before anything is loaded.
+
+    Args:
+        repo_id: Name of the repository, or None.
+        private: Whether it is to be a private one.
+
+    Raises:
+        ValueError: If the name is none, or only its privacy is given.
+    """
+    if repo_id is not None and not is_repo_id(repo_id):
+        raise ValueError(f"`push_to_hub` must be a name on the Hub, got {repo_id!r}. Write it as user/name.")
+    if private and repo_id is None:
+        raise ValueError("`private` must be given beside `push_to_hub`, got it alone. Name the repository.")
 
 
 def check_new_folder(folder: Path) -> None:

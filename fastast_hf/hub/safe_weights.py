@@ -60,13 +60,7 @@ def weight_shapes(path: str, config_dict: dict[str, Any], **download: Any) -> di
         ValueError: if config.json or an index names pickles or files elsewhere, or for an adapter as `check_safe_weights`.
     """
     check_weights_name(config_dict)
-    try:
-        check_shards(path, **download)
-    except RecursionError as error:
-        raise ValueError(
-            f"`{SAFE_WEIGHTS_INDEX_NAME}` must be an index of weights, got {path} with one that is nested too deeply. Copy or "
-            "download it again."
-        ) from error
+    check_shards(path, **download)
     _check_adapter(path, download)
     optional = download | {"_raise_exceptions_for_missing_entries": False}
     file = cached_file(path, config_dict.get("transformers_weights") or SAFE_WEIGHTS_NAME, **optional)

@@ -1,9 +1,9 @@
 """The sounds of a measurement or a search: which files, whether they are whole, and their features."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -12,6 +12,8 @@ from fastast_hf.data import load_audio
 from fastast_hf.hub.markdown import printable
 from fastast_hf.model import FastASTFeatureExtractor
 from fastast_hf.progress import late_bar
+
+T = TypeVar("T")
 
 _ENOUGH = "A hundred of all kinds of sound make a good search."
 
@@ -100,20 +102,12 @@ def readable_sound_files(paths: Sequence[Path], *, option: str = "data_dir") -> 
     Raises:
         ValueError: If no file can be read.
     """
-    readable, unreadable = [], {}
-    for path in late_bar(paths, desc="Checking"):
-        try:
-            load_audio(path)
-        except (OSError, ValueError) as error:
-            unreadable[printable(str(path))] = printable(str(error))
-        else:
-            readable.append(path)
-    if not readable:
-        path, why = next(iter(unreadable.items()))
-        raise ValueError(
-            f"`{option}` must hold a sound that can be read, got {len(paths)} of {len(paths)} that cannot, first {path}: {why}"
-        )
-    return ReadableFiles(readable, unreadable)
+
+    def decode(path: Path) -> Path:
+        load_audio(path)
+        return path
+
+    return ReadableFiles(*_read_each(paths, decode, desc="Checking", option=option))
 
 
 def padded_spectrograms(paths: Sequence[Path], feature_extractor: FastASTFeatureExtractor) -> torch.Tensor:
@@ -149,17 +143,9 @@ def readable_spectrograms(
     Raises:
         ValueError: If no file can be read.
     """
-    features, unreadable = [], {}
-    for path in late_bar(paths, desc="Features"):
-        try:
-            features.append(_padded_spectrogram(path, feature_extractor))
-        except (OSError, ValueError) as error:
-            unreadable[printable(str(path))] = printable(str(error))
-    if not features:
-        path, why = next(iter(unreadable.items()))
-        raise ValueError(
-            f"`{option}` must hold a sound that can be read, got {len(paths)} of {len(paths)} that cannot, first {path}: {why}"
-        )
+    features, unreadable = _read_each(
+        paths, lambda path: _padded_spectrogram(path, feature_extractor), desc="Features", option=option
+    )
     return ReadableSounds(torch.cat(features), unreadable)
 
 
@@ -180,6 +166,24 @@ def check_enough(sounds: ReadableSounds, least: int, *, option: str = "data_dir"
             f"`{option}` must hold at least {least} sounds that can be read, got {num_read} of "
             f"{num_read + len(sounds.unreadable)}. {_ENOUGH}"
         )
+
+
+def _read_each(
+    paths: Sequence[Path], read: Callable[[Path], T], *, desc: str, option: str
+) -> tuple[list[T], dict[str, str]]:
+    """Read what can be read, and tell why the others cannot; refuse if none can."""
+    found, unreadable = [], {}
+    for path in late_bar(paths, desc=desc):
+        try:
+            found.append(read(path))
+        except (OSError, ValueError) as error:
+            unreadable[printable(str(path))] = printable(str(error))
+    if not found:
+        path, why = next(iter(unreadable.items()))
+        raise ValueError(
+            f"`{option}` must hold a sound that can be read, got {len(paths)} of {len(paths)} that cannot, first {path}: {why}"
+        )
+    return found, unreadable
 
 
 def _padded_spectrogram(path: Path, feature_extractor: FastASTFeatureExtractor) -> torch.Tensor:

@@ -15,11 +15,11 @@ import pytest
         (("classify", "x.wav", "--merge-ratio", 0.6), "'--merge-ratio': "),
         (
             ("convert", "m", "new", "--merge-ratio", 0.9),
-            "--merge-ratio: must be between 0 and 0.5, got 0.9. A layer can",
+            "--merge-ratio: must be between 0 and 0.5, got 0.9 at layer 0. A layer",
         ),
         (
             ("convert", "m", "new", "--merge-ratio", "0.1,-1"),
-            "--merge-ratio: must be between 0 and 0.5, got -1.0. A layer",
+            "--merge-ratio: must be between 0 and 0.5, got -1.0 at layer 1",
         ),
         (
             ("convert", "m", "new", "--merge-ratio", "much"),
@@ -27,14 +27,20 @@ import pytest
         ),
         (
             ("convert", "m", "new", "--tokens-merged-per-layer", "4,-1"),
-            "--tokens-merged-per-layer: must be at least 0, got -1. A layer can",
+            "--tokens-merged-per-layer: must not be negative, got -1 at layer 1. 0 merges",
         ),
         (
             ("convert", "m", "new", "--merge-ratio", 0.1, "--tokens-merged-per-layer", 4),
             "--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.",
         ),
-        (("convert", "m", "new", "--push-to-hub", "a b"), "--push-to-hub: must be user/name, got a b."),
-        (("convert", "m", "new", "--private"), "--private: must be given beside --push-to-hub, got it alone."),
+        (
+            ("convert", "m", "new", "--push-to-hub", "a b"),
+            "--push-to-hub: must be a name on the Hub, got 'a b'. Write it as user/name.",
+        ),
+        (
+            ("convert", "m", "new", "--private"),
+            "--push-to-hub: `private` must be given beside `push_to_hub`, got it alone.",
+        ),
         (("export", "m", "x.onnx", "--tokens-merged-per-layer", -1), "'--tokens-merged-per-layer': "),
         (("benchmark", "m", "--tokens-merged-per-layer", -1), "'--tokens-merged-per-layer': "),
         (("tune", "m", "--data-dir", "."), "--speedup or --max-drop must be given, and not both. Say how much faster"),
