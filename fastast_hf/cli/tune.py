@@ -45,6 +45,7 @@ def tune(
         float | None,
         typer.Option(
             min=0,
+            max=100,
             show_default=False,
             help="Or: how many of 100 clips searched on may change their best label, as fast as that allows.",
         ),

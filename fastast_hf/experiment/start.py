@@ -1,9 +1,9 @@
 """The models that a run starts from, opened from whatever the user has."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from safetensors import SafetensorError
 from torch import nn
@@ -19,14 +19,12 @@ from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
 from fastast_hf.hub.checkpoints import checkpoint_config
 from fastast_hf.hub.conversion import ast_from_vision_transformer
 from fastast_hf.hub.safe_weights import check_safe_weights
-from fastast_hf.hub.sizes import check_only_head_is_new, sizes_in_words
+from fastast_hf.hub.sizes import check_only_head_is_new, check_whole_classifier, sizes_in_words
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.speed.variants import as_stock_ast
 
 AST_TYPES = (ASTConfig.model_type, FastASTConfig.model_type)
 """Types of models whose weights FastAST opens as they are."""
-
-Model = TypeVar("Model", bound=PreTrainedModel)
 
 
 def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTForAudioClassification:
@@ -55,7 +53,7 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
         return _draw_embeddings(FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields})))
     if _model_type(path, download) in AST_TYPES:
         options = {"ignore_mismatched_sizes": True, **fields, **download}
-        return _open_but_for_head(FastASTForAudioClassification, path, "model_name_or_path", options)
+        return _open(FastASTForAudioClassification, path, "model_name_or_path", options, check_only_head_is_new)
     return ast_from_vision_transformer(path, **fields, **download)
 
 
@@ -89,20 +87,18 @@ def open_teacher(
         return EfficientATForAudioClassification(EfficientATConfig(**{**config.to_dict(), **labels}))
     model_type = _model_type(path, download)  # the first to ask for the checkpoint, and to tell that it is not there
     check_safe_weights(path, download)
-    fields: dict[str, Any] = (
-        {} if _answers_with(path, labels, download) else {**labels, "ignore_mismatched_sizes": True}
-    )
+    knows_labels = _answers_with(path, labels, download)
+    fields = download if knows_labels else {**labels, **download, "ignore_mismatched_sizes": True}
+    check = check_whole_classifier if knows_labels else check_only_head_is_new
     if model_type in (None, EfficientATConfig.model_type):
-        return _open_but_for_head(
-            EfficientATForAudioClassification, path, "teacher_name_or_path", {**fields, **download}
-        )
+        return _open(EfficientATForAudioClassification, path, "teacher_name_or_path", fields, check)
     if model_type in AST_TYPES:
-        options = {"max_length": student.max_length, **fields, **download}
-        return _open_but_for_head(FastASTForAudioClassification, path, "teacher_name_or_path", options)
-    with sizes_in_words(path, argument="teacher_name_or_path"):
-        return AutoModelForAudioClassification.from_pretrained(
-            path, trust_remote_code=arguments.trust_remote_code, use_safetensors=True, **fields, **download
-        )
+        options = {"max_length": student.max_length, **fields}
+        return _open(FastASTForAudioClassification, path, "teacher_name_or_path", options, check)
+    options = {"trust_remote_code": arguments.trust_remote_code, "use_safetensors": True, **fields}
+    # which weights of another architecture are its head, and which are left from before, is not known here
+    check_other = check_whole_classifier if knows_labels else None
+    return _open(AutoModelForAudioClassification, path, "teacher_name_or_path", options, check_other)
 
 
 def knows_task(arguments: TeacherArguments, download_from: ModelArguments, labels: dict[str, Any]) -> bool:
@@ -151,12 +147,12 @@ def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification
     return copy.deepcopy(as_stock_ast(model))
 
 
-def _open_but_for_head(kind: type[Model], path: str, argument: str, options: dict[str, Any]) -> Model:
-    """Open a checkpoint of which no more than the classifier may be new."""
+def _open(kind: Any, path: str, argument: str, options: dict[str, Any], check: Callable[..., None] | None) -> Any:
+    """Open a checkpoint, and check which of its weights are new."""
     with sizes_in_words(path, argument=argument):
-        loaded: Any = kind.from_pretrained(path, output_loading_info=True, **options)
-    model, loading_info = loaded
-    check_only_head_is_new(path, loading_info, argument=argument)
+        model, loading_info = kind.from_pretrained(path, output_loading_info=True, **options)
+    if check is not None:
+        check(path, loading_info, argument=argument)
     return model
 
 

@@ -37,7 +37,7 @@ def check_sizes(name: str, config_dict: dict[str, Any], merging: dict[str, Any],
     shapes = weight_shapes(name, config_dict, **download)
     if not shapes:
         return  # there are words for it
-    _check_none_missing(name, {*_CLASSIFIER} - shapes.keys())
+    _check_none_missing(name, {*_CLASSIFIER} - shapes.keys(), "model")
     num_weights = sum(map(math.prod, shapes.values()))
     num_labels = math.prod(shapes[_CLASSIFIER[0]][:1])
     for field, most in (("num_hidden_layers", len(shapes)), ("num_labels", num_labels)):
@@ -54,18 +54,19 @@ def check_sizes(name: str, config_dict: dict[str, Any], merging: dict[str, Any],
         )
 
 
-def check_whole_classifier(name: str, loading_info: Mapping[str, Any]) -> None:
+def check_whole_classifier(name: str, loading_info: Mapping[str, Any], *, argument: str = "model") -> None:
     """Refuse a classifier of which weights are missing, or have no place: it would answer, and wrongly.
 
     Args:
         name: Folder, or name on the Hub, that was loaded.
         loading_info: What `from_pretrained(..., output_loading_info=True)` tells.
+        argument: What the message calls the checkpoint.
 
     Raises:
         ValueError: Naming the weights.
     """
-    _check_none_missing(name, loading_info["missing_keys"])
-    _check_none_left(name, loading_info["unexpected_keys"], "model")
+    _check_none_missing(name, loading_info["missing_keys"], argument)
+    _check_none_left(name, loading_info["unexpected_keys"], argument)
 
 
 def check_only_head_is_new(name: str, loading_info: Mapping[str, Any], *, argument: str = "model") -> None:
@@ -126,10 +127,10 @@ def _built_in_words(name: str) -> Iterator[None]:
         ) from error
 
 
-def _check_none_missing(name: str, missing: Collection[str]) -> None:
+def _check_none_missing(name: str, missing: Collection[str], argument: str) -> None:
     if missing:
         raise ValueError(
-            f"`model` must be a trained classifier, got {name} without {', '.join(sorted(missing))}. Give a checkpoint that was "
+            f"`{argument}` must be a trained classifier, got {name} without {', '.join(sorted(missing))}. Give a checkpoint that was "
             "fine-tuned for audio classification, as examples/distill.py does it."
         )
 

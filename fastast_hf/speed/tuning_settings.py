@@ -39,12 +39,16 @@ def check_settings(settings: TuningSettings) -> None:
         settings: What is searched.
 
     Raises:
-        ValueError: If neither or both of `speedup` and `max_drop` are given.
+        ValueError: If neither or both of `speedup` and `max_drop` are given, or `max_drop` is no share of 100 clips.
     """
     if (settings.speedup is None) == (settings.max_drop is None):
         raise ValueError(
             f"`speedup` or `max_drop` must be given, and not both, got {settings.speedup} and {settings.max_drop}. Say how "
             "much faster, or how many of 100 answers may change."
+        )
+    if settings.max_drop is not None and not 0 <= settings.max_drop <= 100:  # NaN, too
+        raise ValueError(
+            f"`max_drop` must be from 0 to 100, got {settings.max_drop:g}. It is how many of 100 clips may change their best label."
         )
 
 

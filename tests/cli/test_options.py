@@ -48,6 +48,10 @@ import pytest
             ("tune", "m", "--data-dir", ".", "--speedup", 2, "--max-drop", 1),
             "--speedup or --max-drop must be given, and not",
         ),
+        (
+            ("tune", "m", "--data-dir", ".", "--max-drop", "nan"),
+            "'--max-drop': ",
+        ),
     ],
 )
 def test_a_value_that_no_model_takes_is_refused_at_once(fastast, command, message):

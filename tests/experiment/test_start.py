@@ -1,11 +1,19 @@
 """Students and teachers are opened from whatever there is."""
 
 import json
+import re
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import ASTConfig, ASTForAudioClassification, ViTConfig, ViTModel
+from transformers import (
+    ASTConfig,
+    ASTForAudioClassification,
+    ViTConfig,
+    ViTModel,
+    Wav2Vec2Config,
+    Wav2Vec2ForSequenceClassification,
+)
 
 from fastast_hf import FastASTConfig, FastASTForAudioClassification
 from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassification
@@ -162,6 +170,27 @@ def test_a_teacher_that_knows_the_labels_has_words_for_other_sizes_too(tmp_path)
         ValueError, match=r"`teacher_name_or_path` must have the sizes of its weights in its config\.json"
     ):
         open_teacher(TeacherArguments(teacher_name_or_path=str(tmp_path)), ModelArguments(), LABELS, STUDENT)
+
+
+@pytest.mark.parametrize("kind", ["cnn", "wav2vec2"])
+def test_a_teacher_that_knows_the_labels_has_weights_for_its_answers(tmp_path, kind):
+    """It would teach at random, and nobody would train it first."""
+    if kind == "cnn":
+        teacher = EfficientATForAudioClassification(EfficientATConfig(width_multiplier=0.1, **LABELS))
+    else:
+        tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+        tiny |= {"conv_dim": (8,), "conv_stride": (4,), "conv_kernel": (4,), "num_feat_extract_layers": 1}
+        teacher = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**tiny, classifier_proj_size=8, **LABELS))
+    teacher.save_pretrained(tmp_path)
+    arguments = TeacherArguments(teacher_name_or_path=str(tmp_path))
+    assert open_teacher(arguments, ModelArguments(), LABELS, STUDENT).config.id2label == LABELS["id2label"]
+    weights = load_file(tmp_path / "model.safetensors")
+    last = sorted(name for name in weights if name.startswith("classifier."))[-1]
+    del weights[last]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    wrong = rf"`teacher_name_or_path` must be a trained classifier, got .* without {re.escape(last)}\."
+    with pytest.raises(ValueError, match=wrong):
+        open_teacher(arguments, ModelArguments(), LABELS, STUDENT)
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])

@@ -19,6 +19,13 @@ def test_settings_that_contradict_each_other_are_refused(fields):
         check_settings(TuningSettings(**fields))
 
 
+@pytest.mark.parametrize("max_drop", [-0.5, 100.5, math.nan, math.inf])
+def test_a_share_of_a_hundred_clips_is_one(max_drop):
+    wrong = r"`max_drop` must be from 0 to 100, got .*\. It is how many of 100 clips may change their best label\."
+    with pytest.raises(ValueError, match=wrong):
+        check_settings(TuningSettings(max_drop=max_drop))
+
+
 def test_one_saving_is_searched_or_all_that_can_be_reached(monkeypatch):
     monkeypatch.setattr(module, "SPEEDUPS", (1.1, 1.3, MOST, 100.0))
     assert targets_to_search(SAVINGS, TuningSettings(speedup=1.25)) == [1.25]
