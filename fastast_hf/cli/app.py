@@ -43,8 +43,9 @@ class _ErrorsInWords(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take --debug wherever it stands: who has just seen an error puts it behind the same command."""
-        if _DEBUG in args:
-            args = [_DEBUG, *(argument for argument in args if argument != _DEBUG)]
+        end = args.index("--") if "--" in args else len(args)  # behind it are names of files
+        if _DEBUG in args[:end]:
+            args = [_DEBUG, *(argument for argument in args[:end] if argument != _DEBUG), *args[end:]]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

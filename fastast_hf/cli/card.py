@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from fastast_hf.cli.console import print_json, print_result, printable
-from fastast_hf.hub.model_card import write_model_card
+from fastast_hf.cli.console import print_json, print_note, print_result, printable
+from fastast_hf.hub.model_card import comparison_heading, write_model_card
 from fastast_hf.hub.repositories import license_of_card
 from fastast_hf.hub.results import load_results
 from fastast_hf.writing import naming
@@ -46,7 +46,7 @@ def card(
     """Write a model's card, README.md, from the results of its run.
 
     A card that is there is replaced; without --license, the licence that it
-    states stays.
+    states stays. Its table over all folds needs --comparison again.
     """
     file = results or folder / "results.json"
     if not file.is_file():
@@ -54,6 +54,7 @@ def card(
             f"`results` must be a file that a run left, got none at {file}. Name one with --results."
         )
     license = license or license_of_card(folder)
+    lost = comparison_heading(folder) if comparison is None else None
     with naming(folder / "README.md"):
         path = write_model_card(
             folder,
@@ -61,6 +62,10 @@ def card(
             repo_id=repo_id,
             license=license,
             comparison=None if comparison is None else load_results(comparison),
+        )
+    if lost:
+        print_note(
+            f'the card that was there had a section "{lost}". Give its results with --comparison to have it again.'
         )
     if json:
         print_json({"path": str(path), "results": str(file), "repo_id": repo_id, "license": license})

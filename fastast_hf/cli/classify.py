@@ -137,6 +137,11 @@ def classify(
                 f"`batch_size` must fit into the memory of the device, got {batch_size}. Give a smaller one, or "
                 f'`dtype` "bfloat16". torch says: {error}'
             ) from error
+        except KeyboardInterrupt:
+            if output is not None or output_format == "table":
+                place = "the table" if output is None else printable(str(output))
+                print_note(f"{place} holds what was done so far, and not all.", title="Interrupted")
+            raise
     if output is not None and not json:
         print_note(f"The labels are in {printable(str(output))}.", title="Written")
     print_truncated(missing.num_truncated, len(paths))
@@ -171,11 +176,7 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         with naming(output), output.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            try:
-                yield file
-            except KeyboardInterrupt:
-                print_note(f"{printable(str(output))} holds what was done so far, and not all.", title="Interrupted")
-                raise
+            yield file
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")

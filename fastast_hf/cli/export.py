@@ -48,6 +48,10 @@ def export(
     with other noises. If they are off on all five, that is an error, and what
     was there before stays.
     """
+    if merge_ratio is not None and tokens_merged_per_layer is not None:
+        raise typer.BadParameter("--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.")
+    if output.suffix.lower() != ".onnx":
+        raise typer.BadParameter(f"must end in .onnx, got {printable(str(output))}. Call it so.", param_hint="OUTPUT")
     check_output_file(output, "OUTPUT")
     check_export_tools("onnx", "onnxscript", "onnxruntime")
     classifier, feature_extractor = open_classifier(

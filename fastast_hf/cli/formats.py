@@ -17,28 +17,38 @@ if TYPE_CHECKING:  # it comes with datasets
 
 Format = Literal["table", "csv", "jsonl"]
 
+_WIDEST = 10_000  # columns, more than any path takes
+
 CSV_COLUMNS = ("path", "start", "end", "label", "score", "is_truncated", "error")
 
 
 def write_table(results: "Iterable[Classification]", stream: TextIO) -> None:
-    """Write one line for each label, below each other for a piece of sound, once all results are there.
+    """Write one line for each label, below each other for a piece of sound, once all results are there, or Ctrl-C ends them.
 
     Args:
         results: What `classify_files` gives. Those with an error are left out.
-        stream: Where. On a terminal the table has its width.
+        stream: Where. On a terminal the table has its width; elsewhere paths stay in one line.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("File", overflow="fold")
     table.add_column("Seconds", justify="right", no_wrap=True)
     table.add_column("Label", overflow="fold")
     table.add_column("Score", justify="right", no_wrap=True)
-    for result in results:
-        heads = [Text(printable(result.path)), Text(f"{result.start:.2f} - {result.end:.2f}")]
-        for label, score in result.labels:
-            table.add_row(*heads, Text(printable(label)), f"{score:.3f}")
-            heads = [Text(), Text()]
+    try:
+        for result in results:
+            heads = [Text(printable(result.path)), Text(f"{result.start:.2f} - {result.end:.2f}")]
+            for label, score in result.labels:
+                table.add_row(*heads, Text(printable(label)), f"{score:.3f}")
+                heads = [Text(), Text()]
+    except KeyboardInterrupt:  # an hour of sound may be in it
+        _print_table(table, stream)
+        raise
+    _print_table(table, stream)
+
+
+def _print_table(table: Table, stream: TextIO) -> None:
     if table.row_count:
-        Console(file=stream).print(table)
+        Console(file=stream, width=None if stream.isatty() else _WIDEST).print(table)
 
 
 def write_csv(results: "Iterable[Classification]", stream: TextIO) -> None:

@@ -25,12 +25,12 @@ Examples:
 The sounds need no labels: answers are compared with the model's own without
 merging. A hundred sounds of the kinds that the model will hear make a good
 search; two of three are searched on, the others judge, or those of
---check-dir. What is searched on chooses, the speed-up of --max-drop too.
-What judges does not: where more of its labels change, or one ratio or one r
-for all layers does better there, a note says so. A --max-drop of 1 needs a
-hundred sounds on either side: of fewer, one is more than that. --speedup
-counts multiply-accumulates; "fastast benchmark" tells the time that they
-save.
+--check-dir. What is searched on chooses, the speed-up of --max-drop too: from
+1.5x on, up to the first where no schedule allows it. What judges does not:
+where more of its labels change, or one ratio or one r for all layers moves
+its answers less (mean KL), a note says so. A --max-drop of 1 needs a hundred
+sounds on either side: of fewer, one is more than that. --speedup counts
+multiply-accumulates; "fastast benchmark" tells the time that they save.
 Sounds that cannot be read are left out and listed; the exit code is 3.
 """
 
@@ -84,10 +84,16 @@ def tune(
     The winner is written into the model's config.json: it merges so wherever
     it is loaded from then on. A card of "fastast convert" states it, too.
     """
-    if (speedup is None) == (max_drop is None):
-        raise typer.BadParameter(
-            "--speedup or --max-drop must be given, and not both. Say how much faster, or how many of 100 answers may change."
-        )
+    from fastast_hf.speed.tuning_settings import TuningSettings, check_settings, targets_to_search
+
+    settings = TuningSettings(
+        speedup=speedup, max_drop=max_drop, trials=trials, seconds=seconds, batch_size=batch_size, seed=seed
+    )
+    try:
+        check_settings(settings)
+    except ValueError as error:
+        told = str(error).replace("`speedup`", "--speedup").replace("`max_drop`", "--max-drop")
+        raise typer.BadParameter(told) from error
     check_output_folder(output, "--output")
     check_output_file(results, "--results")
     check_output_picture(plot, "--plot")
@@ -97,11 +103,7 @@ def tune(
     from fastast_hf.speed.schedule_savings import savings_of_checkpoint
     from fastast_hf.speed.sounds import check_enough, check_sounds_are_apart, choose_sound_files, readable_spectrograms
     from fastast_hf.speed.tuned_schedule import LEAST_CLIPS, tune_schedule
-    from fastast_hf.speed.tuning_settings import TuningSettings, targets_to_search
 
-    settings = TuningSettings(
-        speedup=speedup, max_drop=max_drop, trials=trials, seconds=seconds, batch_size=batch_size, seed=seed
-    )
     check_tuned_folder(model, output)
     folders = {"data_dir": (data_dir, LEAST_CLIPS)} | ({} if check_dir is None else {"check_dir": (check_dir, 1)})
     paths = {
@@ -135,6 +137,8 @@ def tune(
     else:
         _print_results(found)
         print_note(f"The schedule is in {printable(str(written.config))}.", title="Written")
+        if results is not None:
+            print_note(f"The results are in {printable(str(results))}.", title="Written")
     if written.outdated:
         print_note(
             f"{printable(str(written.card))} still states what held for the old schedule: "
@@ -144,6 +148,8 @@ def tune(
         from fastast_hf.visualization.schedules import plot_schedules
 
         plot_schedules(found, plot)
+        if not json:
+            print_note(f"The picture is in {printable(str(plot))}.", title="Written")
     if is_incomplete:
         raise typer.Exit(EXIT_CODE_UNREADABLE)
 

@@ -18,6 +18,7 @@ TAGS = ["fastast", "audio-spectrogram-transformer", "token-merging"]
 DISTILLATION_TAG = "knowledge-distillation"
 METRIC_NAMES = {"accuracy": "Accuracy", "map": "Mean average precision", "d_prime": "d-prime"}
 MAX_LABELS_SHOWN = 50
+_OVER_ALL = "Over all"  # its folds or seeds
 
 
 def write_model_card(
@@ -66,6 +67,21 @@ def write_model_card(
     path = directory / "README.md"
     card.save(path)
     return path
+
+
+def comparison_heading(directory: Path | str) -> str | None:
+    """Find the section of a card that only a comparison can write again.
+
+    Args:
+        directory: The model's folder.
+
+    Returns:
+        Its heading; None without such a section, or without a card.
+    """
+    path = Path(directory) / "README.md"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    found = re.search(rf"^## ({_OVER_ALL} \w+)$", text, flags=re.MULTILINE)
+    return found and found[1]
 
 
 def model_card_data(results: Mapping[str, Any], *, model_name: str, license: str | None = None) -> ModelCardData:
@@ -142,7 +158,7 @@ def _spread_fields(results: Mapping[str, Any], comparison: Mapping[str, Any] | N
             "resolution": f"{resolution} Differences of that size say nothing, and one run on one split shows no spread.",
         }
     part = comparison["comparison"]["part"]
-    section = f"## Over all {part}s\n\n{results_block(comparison)}\n\n"
+    section = f"## {_OVER_ALL} {part}s\n\n{results_block(comparison)}\n\n"
     return {"comparison": section, "resolution": f"{resolution} The table over all {part}s shows the spread."}
 
 

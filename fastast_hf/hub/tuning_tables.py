@@ -74,7 +74,7 @@ def _drop_lines(results: Mapping[str, Any]) -> list[str]:
         return []
     lines = [
         f"Chosen by the clips that were searched on: the fastest that changes the best label of at most {allowed:g} of 100 "
-        "of them. The clips that judge had no say in it."
+        "of them, up to the first speed-up where none did. The clips that judge had no say in it."
     ]
     judged = drop_of(chosen["top_answer"])
     if judged > allowed:

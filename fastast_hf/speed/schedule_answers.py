@@ -43,9 +43,9 @@ class AnswersOfSchedules:
         """Compare the answers of a schedule with those without merging."""
         return agreement(self._unmerged, self._logits_of(schedule, tell))
 
-    def divergence(self, schedule: Sequence[float] | int, tell: Tell = _tell_nobody) -> float:
-        """Give how far a schedule moves the answers, softened: what the search makes small."""
-        return agreement(self._unmerged / _TEMPERATURE, self._logits_of(schedule, tell) / _TEMPERATURE).mean_kl
+    def softened(self, schedule: Sequence[float] | int, tell: Tell = _tell_nobody) -> Agreement:
+        """Compare softer answers: their divergence is what the search makes small, and the best labels are the same."""
+        return agreement(self._unmerged / _TEMPERATURE, self._logits_of(schedule, tell) / _TEMPERATURE)
 
     def _logits_of(self, schedule: Sequence[float] | int, tell: Tell) -> torch.Tensor:
         self._twin.config.set_merge_schedule(**merging_of(schedule))

@@ -25,7 +25,10 @@ _ONE_OF = 3
 
 
 class _Found(NamedTuple):
-    """The best schedule at one saving. `top_answer`: share of the clips that were searched on that keep their best label."""
+    """The best schedule at one saving: of those that hold `max_drop`, if one does, the one that moves the answers least.
+
+    `top_answer`: share of the clips that were searched on that keep their best label.
+    """
 
     target: float
     merge_ratio: Ratios
@@ -124,14 +127,20 @@ def _search(
     settings: TuningSettings,
     shapes: Sequence[Sequence[float]],
 ) -> _Found:
-    """Search at one saving, from constant r on beside what the search starts from anyway."""
+    """Search at one saving, from constant r on beside what the search starts from anyway, and choose."""
     count = constant_count(savings, target)
     starts = [] if count is None else [savings.ratios_of(count)]
-    passes = settings.trials + 1
+    top_answers: dict[Ratios, float] = {}
     name = f"{settings.trials} schedules of {target:g}x"
-    with late_bar(total=passes * searched.num_clips, desc=name, unit="clip") as progress:
+    with late_bar(total=settings.trials * searched.num_clips, desc=name, unit="clip") as progress:
+
+        def divergence(ratios: Ratios) -> float:
+            told = searched.softened(ratios, progress.update)
+            top_answers[ratios] = told.top_answer
+            return told.mean_kl
+
         tried = search_schedule(
-            lambda ratios: searched.divergence(ratios, progress.update),
+            divergence,
             savings.saving,
             target,
             num_layers=savings.num_layers,
@@ -140,9 +149,9 @@ def _search(
             shapes=[*starts, *shapes],
             seed=settings.seed,
         )
-        best = best_trial(tried).merge_ratio
-        kept = searched.agreement(best, progress.update).top_answer
-    return _Found(target, best, len(tried), kept)
+    holding = [trial for trial in tried if _holds(top_answers[trial.merge_ratio], settings)]
+    best = best_trial(holding or tried).merge_ratio
+    return _Found(target, best, len(tried), top_answers[best])
 
 
 def _judge(
@@ -174,7 +183,7 @@ def _holds(top_answer: float, settings: TuningSettings) -> bool:
 
 
 def _choose(found: Sequence[_Found], settings: TuningSettings, num_clips: int) -> _Found:
-    """Give the last schedule that holds what was asked for."""
+    """Give the fastest schedule that holds what was asked for."""
     holding = [each for each in found if _holds(each.top_answer, settings)]
     if not holding:
         drop = drop_of(found[0].top_answer)

@@ -119,6 +119,12 @@ def test_what_a_user_can_cause_is_told_in_words(fastast, monkeypatch, error):
         assert fastast(*debug, "--model", "model").exception is error
 
 
+def test_a_file_may_be_called_debug(fastast, fastast_folder):
+    result = fastast("classify", "--model", fastast_folder, "--", "--debug")
+    assert result.exit_code == 3
+    assert "--debug" in result.stderr
+
+
 @pytest.mark.parametrize("error", [KeyError("bug"), RuntimeError("bug"), AssertionError("bug")])
 def test_a_fault_of_the_program_keeps_its_traceback(fastast, monkeypatch, error):
     def fail(*arguments, **options):
@@ -157,7 +163,7 @@ def test_a_process_of_its_own(tmp_path):
 def test_the_installed_command_is_this_one():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    assert setup["options.entry_points"]["console_scripts"].strip() == "fastast = fastast_hf.cli:main"
+    assert setup["options.entry_points"]["console_scripts"].strip() == "fastast = fastast_command:main"
     assert callable(cli.main)
 
 

@@ -29,6 +29,19 @@ def test_results_and_a_comparison_may_lie_elsewhere(fastast, tmp_path):
     assert "## Over all folds" in (folder / "README.md").read_text()
 
 
+def test_a_comparison_that_the_card_before_showed_is_told_to_be_gone(fastast, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(example()))
+    (tmp_path / "folds.json").write_text(json.dumps(comparison_example()))
+    again = fastast("card", tmp_path, "--comparison", tmp_path / "folds.json")
+    assert (again.exit_code, again.stderr) == (0, "")
+    done = fastast("card", tmp_path)
+    assert done.exit_code == 0
+    assert done.stderr == (
+        'Note: the card that was there had a section "Over all folds". Give its results with --comparison to have it again.\n'
+    )
+    assert fastast("card", tmp_path).stderr == ""
+
+
 def test_a_folder_without_results_is_told(fastast, tmp_path):
     result = fastast("card", tmp_path)
     assert result.exit_code == 1

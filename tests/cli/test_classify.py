@@ -228,6 +228,28 @@ def test_an_output_that_was_interrupted_says_so(fastast, fastast_folder, sounds,
     assert "labels.csv holds what was done so far, and not all." in result.stderr.replace("\n", " ")
 
 
+def test_an_interrupted_table_shows_what_was_done(fastast, fastast_folder, sounds, monkeypatch):
+    real = classification.classify_files
+
+    def interrupted(*arguments, **options):
+        yield next(real(*arguments, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(classification, "classify_files", interrupted)
+    result = fastast("classify", sounds, "--model", fastast_folder, "--top-k", 1)
+    assert result.exit_code == 130
+    assert len(result.stdout.strip().splitlines()) == 3, "header, rule, and the first sound"
+    assert result.stderr == "Interrupted: the table holds what was done so far, and not all.\n"
+
+
+def test_a_path_stays_in_one_line_where_nobody_looks(fastast, fastast_folder, sounds, tmp_path):
+    path = tmp_path / ("long" * 40) / "sound.wav"
+    path.parent.mkdir()
+    path.write_bytes((sounds / "0.wav").read_bytes())
+    result = fastast("classify", path, "--model", fastast_folder)
+    assert str(path) in result.stdout
+
+
 @requires_full
 @pytest.mark.parametrize("format", ["csv", "jsonl", "table"])
 def test_a_full_disk_names_the_output(fastast, fastast_folder, sounds, format, tmp_path):

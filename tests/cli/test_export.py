@@ -61,9 +61,3 @@ def test_what_is_not_installed_is_named_before_a_model_is_loaded(fastast, monkey
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Exporting needs onnxruntime, which is not installed." in result.stderr
     assert "pip install 'fastast_hf[onnx]'" in result.stderr
-
-
-def test_both_schedules_are_refused(fastast, fastast_folder):
-    result = fastast("export", fastast_folder, "out.onnx", "--merge-ratio", 0.1, "--tokens-merged-per-layer", 5)
-    assert result.exit_code == 1
-    assert "`merge_ratio` must be left out beside `tokens_merged_per_layer`, got 0.1 and 5." in result.stderr

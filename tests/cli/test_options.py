@@ -42,8 +42,16 @@ import pytest
             "--push-to-hub: `private` must be given beside `push_to_hub`, got it alone.",
         ),
         (("export", "m", "x.onnx", "--tokens-merged-per-layer", -1), "'--tokens-merged-per-layer': "),
+        (
+            ("export", "m", "x.onnx", "--merge-ratio", 0.1, "--tokens-merged-per-layer", 4),
+            "--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.",
+        ),
+        (("export", "m", "x.txt"), "OUTPUT: must end in .onnx, got x.txt. Call it so."),
         (("benchmark", "m", "--tokens-merged-per-layer", -1), "'--tokens-merged-per-layer': "),
-        (("tune", "m", "--data-dir", "."), "--speedup or --max-drop must be given, and not both. Say how much faster"),
+        (
+            ("tune", "m", "--data-dir", "."),
+            "--speedup or --max-drop must be given, and not both, got None and None. Say how",
+        ),
         (
             ("tune", "m", "--data-dir", ".", "--speedup", 2, "--max-drop", 1),
             "--speedup or --max-drop must be given, and not",

@@ -34,13 +34,15 @@ def mine(fastast_folder, tmp_path):
     return shutil.copytree(fastast_folder, tmp_path / "mine")
 
 
-def test_the_winner_is_written_into_the_model_s_own_config(fastast, mine, sounds):
+def test_the_winner_is_written_into_the_model_s_own_config(fastast, mine, sounds, tmp_path):
     before = json.loads((mine / "config.json").read_text())
-    result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW)
+    others = ("--results", tmp_path / "tuning.json", "--plot", tmp_path / "tuning.png")
+    result = fastast("tune", mine, "--data-dir", sounds, "--speedup", 1.2, *FEW, *others)
     assert result.exit_code == 0, result.output
     assert "| tuned 1.2x |" in result.stdout
     assert "Merge ratio of each layer:" in result.stdout
-    assert "Written: The schedule is in" in result.stderr
+    files = {"schedule": mine / "config.json", "results": others[1], "picture": others[3]}
+    assert result.stderr.splitlines() == [f"Written: The {what} {'are' if what == 'results' else 'is'} in {file}." for what, file in files.items()]
     after = json.loads((mine / "config.json").read_text())
     assert len(after["merge_ratio"]) == 2
     changed = {"merge_ratio": after["merge_ratio"], "tokens_merged_per_layer": None}

@@ -139,8 +139,8 @@ def test_what_chose_by_a_drop_is_a_column_of_its_own_and_said():
     ]
     assert answers.startswith("Answers: of 40 clips that the search did not see")
     assert chosen == (
-        "Chosen by the clips that were searched on: the fastest that changes the best label of at most 2.5 of 100 of them. "
-        "The clips that judge had no say in it."
+        "Chosen by the clips that were searched on: the fastest that changes the best label of at most 2.5 of 100 of them, "
+        "up to the first speed-up where none did. The clips that judge had no say in it."
     )
 
 

@@ -25,7 +25,7 @@ def test_the_search_goes_by_softened_answers(model):
     with torch.inference_mode():
         soft = [logits.double().div(2).log_softmax(-1) for logits in (model(CLIPS).logits, twin(CLIPS).logits)]
     expected = sum(float(p.exp() @ (p - q)) for p, q in zip(*soft, strict=True)) / len(CLIPS)
-    assert AnswersOfSchedules(model, CLIPS, 4).divergence((0.5, 0.0, 0.1)) == pytest.approx(expected, rel=1e-4)
+    assert AnswersOfSchedules(model, CLIPS, 4).softened((0.5, 0.0, 0.1)).mean_kl == pytest.approx(expected, rel=1e-4)
 
 
 def test_answers_are_compared_with_those_without_merging(model):
@@ -41,19 +41,20 @@ def test_answers_are_compared_with_those_without_merging(model):
         found = answers.agreement(schedule)
         assert found.top_answer == expected.top_answer
         assert found.mean_kl == pytest.approx(expected.mean_kl, abs=1e-9)
+        assert answers.softened(schedule).top_answer == expected.top_answer
 
 
 def test_one_count_for_all_layers_answers_as_its_ratios_do(model):
     answers, savings = AnswersOfSchedules(model, CLIPS, 6), SavingsOfSchedules(model.config, 96)
     for count in range(PATCHES + 1):
-        assert answers.divergence(savings.ratios_of(count)) == answers.divergence(count)
+        assert answers.softened(savings.ratios_of(count)) == answers.softened(count)
 
 
 def test_every_pass_tells_how_many_clips_are_done(model, monkeypatch):
     bars = recorded(monkeypatch, module)
     answers = AnswersOfSchedules(model, CLIPS, 4)
     assert bars == [("Without merging", 6, [4, 2])]
-    for ask in (answers.agreement, answers.divergence):
+    for ask in (answers.agreement, answers.softened):
         told = []
         ask(5, told.append)
         assert told == [4, 2]
