@@ -1,11 +1,13 @@
 """The documents: numbers are rendered, and the README's Python runs."""
 
+import ast
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from fastast_hf import FastASTFeatureExtractor
 from model_cards.render import main as render
@@ -38,7 +40,7 @@ def test_a_stale_number_is_told_and_mended(tmp_path, capsys):
     assert render(["--check", "--root", str(tmp_path)]) == 0
 
 
-def test_the_readme_s_python_runs(tmp_path, monkeypatch):
+def test_the_readme_s_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     tiny_ast(num_mel_bins=48, max_length=64).save_pretrained("published")
     FastASTFeatureExtractor(num_mel_bins=48, max_length=64).save_pretrained("published")
@@ -53,8 +55,10 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch):
         .replace('revision="<commit>"', "revision=None")
     )
     waveform = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
+    soundfile.write("dog.wav", np.random.default_rng(1).uniform(-1, 1, (44_100, 2)), 44_100)
     names: dict[str, object] = {"waveforms": [waveform, waveform[:2000]]}
     exec(compile(code, "README.md", "exec"), names)
+    assert len(ast.literal_eval(capsys.readouterr().out.strip())) == 5, "labels of dog.wav"
     assert names["inputs"]["num_frames"].tolist() == [48, 11]
     assert names["logits"].shape == (2, 5)
     assert len(names["classify"]({"raw": waveform, "sampling_rate": 16_000})) == 5

@@ -31,7 +31,8 @@ MODEL is a folder or a name on the Hub, of a FastAST or of any AST.
 
 Exit codes:
   0    all went well
-  1    an error, told on stderr; also a value that this model refuses
+  1    an error, told on stderr; also a value that this model refuses, or, in
+       silence, that whoever read the output, such as head, had enough
   2    an option that no model takes, or a place where nothing can be written
   3    some files could not be read, and are listed on stderr
   130  interrupted

@@ -66,15 +66,16 @@ def pairs_table(results: Mapping[str, Any]) -> str:
     )
     part = comparison["part"]
     if part == "fold":
-        whose, kind = "of all folds", "Nadeau and Bengio's, which knows that folds share training clips"
+        whose, kind = "of all folds", "Nadeau and Bengio's, which allows for training clips that folds share"
     else:
         whose, kind = (
             f"that most of the {part}s give",
             "Student's; all have the same clips, so it tells of trainings alone",
         )
     line = (
-        f"Interval: of the mean difference over the {comparison['num_parts']} {part}s, {kind}. Right alone: right answers, "
-        f"{whose}, of only one of the two; p: how likely so uneven a division is by chance, for this pair alone."
+        f"Interval: of the mean difference over the {comparison['num_parts']} {part}s, one training each, {kind}. Right alone: "
+        f"right answers, {whose}, of only one of the two. p: of the trained models as they are, how likely so uneven a division "
+        "is if both are equally good, for this pair alone; it knows nothing of other trainings, which the interval does."
     )
     return f"{table}\n\n{escape_markdown(line)}"
 

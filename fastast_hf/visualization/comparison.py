@@ -54,8 +54,9 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
     for index, row in enumerate(others):
         color, marker = _STYLES[index % len(_STYLES)]
         axes.errorbar(
-            row["speed_up"], 100 * mean(row["accuracy"]), yerr=_deviation(row), color=color, marker=marker,
-            markersize=12 if marker == "*" else 9, linestyle="none", capsize=4, label=row["name"],
+            row["speed_up"], _mean(row), yerr=_deviation(row), color=color, marker=marker,
+            markersize=12 if marker == "*" else 9, markerfacecolor="none", markeredgewidth=2, linestyle="none", capsize=4,
+            label=row["name"],
         )  # fmt: skip
     axes.set_xlabel(f"times the clips/s of {comparison['baseline']}", parse_math=False)
     axes.set_ylabel("accuracy, %")
@@ -68,16 +69,22 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
 
 def _draw_one_set_of_weights(axes: Axes, rows: list[Any], name: str) -> None:
     """Draw the baseline's weights as they are run with more and more merging."""
-    points = [(row["speed_up"], 100 * mean(row["accuracy"])) for row in rows]  # in the order of their ratios
-    if points:
-        axes.plot(
-            *zip(*points, strict=True), color=BLUE, marker="o", markersize=6,
-            label=f"{name}'s weights, merging more and more",
-        )  # fmt: skip
+    if not rows:
+        return
+    speeds = [row["speed_up"] for row in rows]  # in the order of their ratios
+    means, deviations = ([of(row) for row in rows] for of in (_mean, _deviation))
+    axes.plot(speeds, means, color=BLUE, marker="o", markersize=6, label=f"{name}'s weights, merging more and more")
+    low, high = ([at + sign * by for at, by in zip(means, deviations, strict=True)] for sign in (-1, 1))
+    axes.fill_between(speeds, low, high, color=BLUE, alpha=0.15, linewidth=0)
 
 
 def _has_weights_of_the_baseline(row: Mapping[str, Any], comparison: Mapping[str, Any]) -> bool:
     return row.get("weights", row["name"]) == comparison["baseline"]
+
+
+def _mean(row: Mapping[str, Any]) -> float:
+    """Give the mean over the parts, in percent."""
+    return float(100 * mean(row["accuracy"]))
 
 
 def _deviation(row: Mapping[str, Any]) -> float:
@@ -86,6 +93,6 @@ def _deviation(row: Mapping[str, Any]) -> float:
 
 
 def _over(comparison: Mapping[str, Any]) -> str:
-    """Say what points and bars are."""
+    """Say what points, bars and the band are."""
     count, part = comparison["num_parts"], comparison["part"]
     return f"one {part}" if count == 1 else f"mean and standard deviation over {count} {part}s"

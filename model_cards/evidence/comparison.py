@@ -109,19 +109,19 @@ def _teacher(set_name: str, speed: dict[str | None, dict[str, Any]]) -> dict[str
 
 
 def _pairs(set_name: str, complete: Sequence[TableRow], rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Compare every row with AST, and the one with a teacher and merging with what else a reader would choose."""
+    """Compare every row with AST, and what was trained with what else a reader would choose or ask after."""
     accuracy = {row["name"]: row["accuracy"] for row in rows}
     known = {row.name: row for row in complete}
     # folds share clips to learn from; seeds share a division, and vary by their seed alone
     test_share = 1 / len(SETS[set_name].parts) if PART[set_name] == "fold" else 0.0
-    wanted = [(name, "AST") for name in known if name != "AST"]
-    taught = [row.name for row in complete if row.run.startswith("fastast-cmkd")]
-    wanted += [
-        (first, second)
-        for first in taught
-        for second in ("AST, stride 16", "AST, CMKD", TEACHER)
-        if second in accuracy
-    ]
+    wanted = [(name, "AST") for name in [*known, TEACHER] if name != "AST"]
+    for row in (row for row in complete if row.run.startswith("fastast")):
+        of_ast = next(other.name for other in complete if (other.run, other.ratio) == ("ast", row.ratio))
+        is_taught = row.run.startswith(TEACHES)
+        on_labels = [other.name for other in complete if other.run == "fastast"]
+        others = [*on_labels, "AST, stride 16", "AST, CMKD", TEACHER] if is_taught else []
+        wanted += [(row.name, second) for second in (of_ast, *others)]
+    wanted = [pair for pair in wanted if accuracy.keys() >= {*pair}]
     for first, second in wanted:
         interval = paired_interval(accuracy[first], accuracy[second], test_share=test_share)
         right = (_right(set_name, known.get(name)) for name in (first, second))

@@ -42,7 +42,9 @@ def test_the_winner_is_written_into_the_model_s_own_config(fastast, mine, sounds
     assert "| tuned 1.2x |" in result.stdout
     assert "Merge ratio of each layer:" in result.stdout
     files = {"schedule": mine / "config.json", "results": others[1], "picture": others[3]}
-    assert result.stderr.splitlines() == [f"Written: The {what} {'are' if what == 'results' else 'is'} in {file}." for what, file in files.items()]
+    assert result.stderr.splitlines() == [
+        f"Written: The {what} {'are' if what == 'results' else 'is'} in {file}." for what, file in files.items()
+    ]
     after = json.loads((mine / "config.json").read_text())
     assert len(after["merge_ratio"]) == 2
     changed = {"merge_ratio": after["merge_ratio"], "tokens_merged_per_layer": None}

@@ -1,7 +1,7 @@
 """The picture of a comparison: what is in it, read from its SVG, whose text is kept as text."""
 
 import re
-from statistics import mean
+from statistics import mean, stdev
 
 import matplotlib
 import pytest
@@ -28,6 +28,19 @@ def test_the_weights_of_the_baseline_are_a_line_and_all_others_points():
     assert [point.get_xydata().tolist()[0] for point in points] == [
         [row["speed_up"], pytest.approx(100 * mean(row["accuracy"]))] for row in rows[2:]
     ]
+
+
+def test_the_deviation_of_every_row_is_drawn():
+    rows = comparison_example()["comparison"]["rows"]
+    (axes,) = draw_comparison(comparison_example()).axes
+    band, *bars = axes.collections
+    for row in rows[:2]:
+        low, high = (100 * (mean(row["accuracy"]) + sign * stdev(row["accuracy"])) for sign in (-1, 1))
+        heights = [y for x, y in band.get_paths()[0].vertices if x == row["speed_up"]]
+        assert (min(heights), max(heights)) == (pytest.approx(low), pytest.approx(high))
+    for row, bar in zip(rows[2:], bars, strict=True):
+        (ends,) = bar.get_segments()
+        assert ends[1][1] - ends[0][1] == pytest.approx(200 * stdev(row["accuracy"]))
 
 
 def test_rows_without_a_speed_are_left_out_and_one_part_has_no_bars():

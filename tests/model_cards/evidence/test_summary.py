@@ -99,6 +99,17 @@ def test_rows_stand_on_all_folds_and_are_compared_clip_by_clip():
     assert (pair["only_first"], pair["only_second"]) == (5, 3)
 
 
+def test_what_was_trained_is_compared_with_what_it_differs_from_in_one_thing():
+    for row in ("ast", "fastast", "fastast-cmkd"):
+        write_row("esc10", row, [1, 2, 1, 2, 1])
+    write_summaries()
+    pairs = {(pair["first"], pair["second"]) for pair in summary("esc10")["comparison"]["pairs"]}
+    labels, taught = "FastAST, ratio 0.4", "FastAST, ratio 0.4, CMKD"
+    merged_later = "FastAST, ratio 0.4, AST's weights"
+    assert {(labels, merged_later), (taught, merged_later), (taught, labels), ("CNN teacher", "AST")} <= pairs
+    assert not {pair for pair in pairs if "stride 16" in pair[1]}, "not trained yet"
+
+
 def test_clips_that_are_not_the_same_are_not_compared():
     write_row("esc10", "ast", [0] * 5)
     write_row("esc10", "fastast", [0] * 5)
@@ -180,15 +191,17 @@ def test_a_tuned_schedule_is_held_to_the_better_constant_at_its_work():
     assert "the longest 2.0." in shares["data"]
 
 
-def test_ideas_are_averaged_over_all_unseen_folds(monkeypatch):
-    monkeypatch.setattr("model_cards.evidence.questions.UNSEEN_FOLDS", ("12", "34"))
-    for folds, divergence in (("12", 0.2), ("34", 0.6)):
-        ideas = {"keys": [0.4] * 3, "other": [divergence] * 3}
-        write_json(
-            places.result_file(f"ideas-esc10-folds{folds}"), {**PROVENANCE, "folds": dict.fromkeys(folds, ideas)}
-        )
+@pytest.mark.parametrize(("unseen", "told"), [(("12",), "one AST"), (("12", "34"), "2 ASTs")])
+def test_ideas_are_averaged_and_counted_over_all_unseen_folds(monkeypatch, unseen, told):
+    monkeypatch.setattr("model_cards.evidence.questions.UNSEEN_FOLDS", unseen)
+    for folds in unseen:
+        ideas = {fold: {"keys": [0.4] * 3, "other": [0.2 if fold == "1" else 0.6] * 3} for fold in folds}
+        write_json(places.result_file(f"ideas-esc10-folds{folds}"), {**PROVENANCE, "folds": ideas})
     write_summaries()
     divergences, better = summary("esc10-ideas")["questions"]
-    assert [row["values"] for row in divergences["rows"]] == [pytest.approx([0.4] * 3)] * 2
-    assert better["rows"] == [{"name": "other", "values": [0.5] * 3}]
-    assert "4 folds" in better["data"]
+    count = 2 * len(unseen)
+    other = (0.2 + 0.6 * (count - 1)) / count
+    assert [row["values"] for row in divergences["rows"]] == [pytest.approx([mean] * 3) for mean in (0.4, other)]
+    assert better["rows"] == [{"name": "other", "values": [1] * 3}]
+    assert better["title"] == f"Folds, of {count}, on which it is less than with keys"
+    assert f"{told} at stride 10, {count} folds" in better["data"]
