@@ -11,6 +11,7 @@ from datasets.fingerprint import Hasher
 from fastast_hf.data.caches import UNREADABLE, load_or_reload
 from fastast_hf.data.columns import FILE_NAME, check_column, check_values
 from fastast_hf.data.metadata_checks import check_metadata
+from fastast_hf.data.metadata_limits import TooMuchError
 from fastast_hf.data.paths import check_inside
 
 METADATA_READERS = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "parquet"}
@@ -25,6 +26,8 @@ _ADVICE = {
     "parquet": "Copy it again if it was cut short, or write it with `Dataset.to_parquet` or pandas.",
 }
 """What to do about a metadata file that its reader cannot read."""
+
+_ADVICE_IF_TOO_MUCH = "Leave out what is no file name, label, fold or split, or make several folders of it."
 
 
 def read_folder(folder: Path, cache_dir: Any = None) -> Dataset:
@@ -93,7 +96,7 @@ def _read_table(metadata: Path, cache_dir: Any) -> Dataset:
         return load_or_reload(
             reader, data_files=glob.escape(str(metadata)), split="train", cache_dir=cache_dir, **options
         )
-    except UNREADABLE as error:
+    except (*UNREADABLE, MemoryError, NotImplementedError) as error:  # the last, of types that pyarrow does not know
         if any(isinstance(cause, OSError) and cause.errno is not None for cause in (error, error.__cause__)):
             raise  # of the disk, such as one that is full, and not of what the file says
         if "corresponds to no data" in str(error) or isinstance(error, StopIteration):
@@ -101,7 +104,10 @@ def _read_table(metadata: Path, cache_dir: Any) -> Dataset:
                 f"`data_dir` must hold at least one clip, got {str(metadata)!r} without rows. Add a row for each file."
             ) from error
         # Our own words have all that their cause says.
-        reason = (error.__cause__ or error) if isinstance(error, DatasetGenerationError) else error
+        cause = (error.__cause__ or error) if isinstance(error, DatasetGenerationError) else error
+        is_too_much = isinstance(cause, TooMuchError | MemoryError)
+        reason = f"too little memory: {cause}" if isinstance(cause, MemoryError) else cause
         raise ValueError(
-            f"`data_dir` must hold a metadata file that can be read, got {str(metadata)!r} ({reason}). {_ADVICE[reader]}"
+            f"`data_dir` must hold a metadata file that can be read, got {str(metadata)!r} ({reason}). "
+            f"{_ADVICE_IF_TOO_MUCH if is_too_much else _ADVICE[reader]}"
         ) from error

@@ -6,36 +6,22 @@ end of the memory or of the stack.
 
 import csv
 import json
+import threading
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from itertools import chain
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from datasets import Features
 from datasets.utils.extract import Extractor
 
-MAX_ROW = 2**20
-"""Characters of a row, and bytes of a value of Parquet."""
-
-MAX_COLUMNS = 4096
-"""Columns, and fields inside of columns; `datasets` takes a quarter of a minute for so many."""
-
-MAX_DEPTH = 16
-"""Objects and lists inside each other. Some hundred end the stack of Python, some thousand that of pyarrow."""
-
-MAX_VALUES = 10**7
-"""Values of a column of Parquet, which writes down once what many rows have: a few kilobytes may be billions of rows."""
-
-MAX_TEXT = 2**30
-"""Bytes of all columns of Parquet, unpacked."""
-
-_PARQUET = b"PAR1"
+from fastast_hf.data.metadata_limits import MAX_DEPTH, MAX_EMPTY, MAX_ROW, TooMuchError, check_width
+from fastast_hf.data.metadata_parquet import check_parquet
 
 # Pairs, since of two values under one name a dictionary would show the last, and pyarrow gets both.
 _JSON = json.JSONDecoder(object_pairs_hook=tuple)
+
+_FIELD_LIMIT = threading.Lock()
 
 
 def check_metadata(path: Path, reader: str) -> None:
@@ -46,25 +32,43 @@ def check_metadata(path: Path, reader: str) -> None:
         reader: "csv", "json" (lines) or "parquet".
 
     Raises:
-        ValueError: With the reason alone, and the line if there are lines.
+        ValueError: With the reason alone, and the line if there are lines; `TooMuchError` if less of it could be read.
     """
     _CHECKS[reader](path)
 
 
 def _check_csv(path: Path) -> None:
-    with _text_of(path, newline="") as file:
+    num_rows = num_columns = num_cells = 0
+    with _text_of(path, newline="") as file, _long_fields():
         lines = _Lines(file)
         try:
             for row in csv.reader(lines):
                 lines.end_row()
-                _check_width(len(row), f"line {lines.number}")
+                where = f"line {lines.number}"
+                check_width(len(row), where)
+                num_rows += bool(row)
+                num_cells += len(row)
+                num_columns = max(num_columns, len(row))
+                _check_empty(num_rows * num_columns - num_cells, where)
         except csv.Error as error:
             raise ValueError(f"line {lines.number}: {error}") from error
     _check_plain(path)
 
 
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let `csv` read a value as long as a row may be; its own limit is one for the whole process."""
+    with _FIELD_LIMIT:
+        limit = csv.field_size_limit()
+        csv.field_size_limit(max(limit, MAX_ROW))
+        try:
+            yield
+        finally:
+            csv.field_size_limit(limit)
+
+
 def _check_json_lines(path: Path) -> None:
-    fields: set[tuple[str, ...]] = set()
+    table = _JsonTable()
     with _text_of(path, newline="\n") as file:
         lines = _Lines(file)
         for line in lines:
@@ -76,79 +80,34 @@ def _check_json_lines(path: Path) -> None:
                 row = _JSON.decode(line.rstrip())
                 if not isinstance(row, tuple):
                     raise ValueError("it is no JSON object")
-                _collect_fields(row, (), fields)
+                table.add([row])
             except RecursionError as error:
-                raise ValueError(f"{where} is nested more than {MAX_DEPTH} deep") from error
+                raise TooMuchError(f"{where} is nested more than {MAX_DEPTH} deep") from error
             except json.JSONDecodeError as error:
                 raise ValueError(f"JSON parse error in {where}, column {error.colno}: {error.msg}") from error
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from error
-            _check_width(len(fields), f"the file up to {where}")
+            check_width(table.num_fields, f"the file up to {where}")
+            _check_empty(table.num_empty, where)
     _check_plain(path)
 
 
-def _check_parquet(path: Path) -> None:
-    with path.open("rb") as file:
-        if file.read(len(_PARQUET)) != _PARQUET:
-            raise ValueError("it does not begin as Parquet does, with PAR1")
-    footer = pq.read_metadata(path)
-    _check_width(footer.num_columns, "it")
-    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
-    chunks = [[group.column(index) for group in groups] for index in range(footer.num_columns)]
-    num_values = max((sum(chunk.num_values for chunk in column) for column in chunks), default=0)
-    if num_values > MAX_VALUES:
-        raise ValueError(f"it has {num_values} values in a column, more than {MAX_VALUES}")
-    num_bytes = sum(chunk.total_uncompressed_size for column in chunks for chunk in column)
-    if num_bytes > MAX_TEXT:
-        raise ValueError(f"it has {num_bytes} bytes when unpacked, more than {MAX_TEXT}")
-    try:
-        Features.from_arrow_schema(pq.read_schema(path))  # which may be any JSON that somebody put there
-    except (AttributeError, LookupError, NotImplementedError, RecursionError, TypeError) as error:
-        raise ValueError(f"`datasets` cannot tell its columns: {type(error).__name__}: {error}") from error
-    _check_texts(path, [column.path for column in map(footer.schema.column, range(len(chunks))) if _has_texts(column)])
-
-
-def _has_texts(column: pq.ColumnSchema) -> bool:
-    return column.physical_type == "BYTE_ARRAY" and column.logical_type.type != "DECIMAL"
-
-
-def _check_texts(path: Path, columns: list[str]) -> None:
-    """Refuse strings that are long, alone or together, by reading each once, however many rows have it."""
-    num_bytes = 0
-    with pq.ParquetFile(path, read_dictionary=columns) as file:
-        for batch in file.iter_batches(batch_size=2**14, columns=columns) if columns else ():
-            for texts in chain.from_iterable(map(_texts_in, batch.columns)):
-                is_shared = pa.types.is_dictionary(texts.type)
-                lengths = pc.binary_length(texts.dictionary if is_shared else texts)
-                longest = pc.max(lengths).as_py() or 0
-                if longest > MAX_ROW:
-                    raise ValueError(f"it has a value of {longest} bytes, more than {MAX_ROW}")
-                num_bytes += pc.sum(pc.take(lengths, texts.indices) if is_shared else lengths).as_py() or 0
-            if num_bytes > MAX_TEXT:
-                raise ValueError(f"it has more than {MAX_TEXT} bytes when unpacked")
-
-
-def _texts_in(column: pa.Array) -> Iterator[pa.Array]:
-    """Find strings and bytes inside of lists and objects."""
-    kind = column.type
-    if pa.types.is_struct(kind):
-        yield from chain.from_iterable(map(_texts_in, column.flatten()))
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        yield from _texts_in(column.flatten())
-    elif _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
-        yield column
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return any(test(kind) for test in tests)
+def _check_empty(num_empty: int, where: str) -> None:
+    if num_empty > MAX_EMPTY:
+        raise TooMuchError(
+            f"the file up to {where} leaves {num_empty} fields of its table empty, more than {MAX_EMPTY}"
+        )
 
 
 _CHECKS: dict[str, Callable[[Path], None]] = {
     "csv": _check_csv,
     "json": _check_json_lines,
-    "parquet": _check_parquet,
+    "parquet": check_parquet,
 }
+
+
+_Place = tuple[str, ...]
+"""Names from the outermost object on, and an empty one for the elements of a list."""
 
 
 class _Lines:
@@ -174,7 +133,7 @@ class _Lines:
         if "\0" in line:
             raise ValueError(f"line {self.number} has a NUL byte, which no text has")
         if self._row_length > MAX_ROW:
-            raise ValueError(f"the row in line {self.number} has more than {MAX_ROW} characters")
+            raise TooMuchError(f"the row in line {self.number} has more than {MAX_ROW} characters")
         return line
 
     def end_row(self) -> None:
@@ -182,31 +141,49 @@ class _Lines:
         self._row_length = 0
 
 
-def _collect_fields(
-    value: list[Any] | tuple[tuple[str, Any], ...], path: tuple[str, ...], fields: set[tuple[str, ...]]
-) -> None:
-    """Add the path of every named value to the others, objects being tuples of pairs.
+class _JsonTable:
+    """The table that rows of JSON become, where an object has the fields of all in its place, whether it writes them or not.
 
-    Args:
-        value: A list, or an object.
-        path: Where it is.
-        fields: What is added to.
-
-    Raises:
-        RecursionError: It is nested too deep.
+    The elements of lists in one place are the rows of a table of their own.
     """
-    if len(path) == MAX_DEPTH:
-        raise RecursionError
-    for name, inner in value if isinstance(value, tuple) else (("", inner) for inner in value):
-        if isinstance(value, tuple):
-            fields.add((*path, name))
-        if isinstance(inner, list | tuple):
-            _collect_fields(inner, (*path, name), fields)
 
+    def __init__(self) -> None:
+        self.num_fields = 0
+        self.num_empty = 0
+        self._num_rows: Counter[_Place] = Counter()
+        self._fields: defaultdict[_Place, set[_Place]] = defaultdict(set)
 
-def _check_width(num_columns: int, where: str) -> None:
-    if num_columns > MAX_COLUMNS:
-        raise ValueError(f"{where} has {num_columns} columns, more than {MAX_COLUMNS}")
+    def add(self, rows: list[Any], table: _Place = ()) -> None:
+        """Add rows, objects being tuples of pairs.
+
+        Args:
+            rows: Of the whole, or elements of a list.
+            table: Where they are.
+
+        Raises:
+            RecursionError: One is nested too deep.
+        """
+        self._num_rows[table] += len(rows)
+        self.num_empty += len(rows) * len(self._fields[table])
+        for row in rows:
+            self._add_value(row, table, table)
+
+    def _add_value(self, value: Any, place: _Place, table: _Place) -> None:
+        if not isinstance(value, list | tuple):
+            return
+        if len(place) == MAX_DEPTH:
+            raise RecursionError
+        if isinstance(value, list):
+            self.add(value, (*place, ""))
+            return
+        for name, inner in value:
+            field = (*place, name)
+            if field not in self._fields[table]:
+                self._fields[table].add(field)
+                self.num_fields += 1
+                self.num_empty += self._num_rows[table]
+            self.num_empty -= 1
+            self._add_value(inner, field, table)
 
 
 def _text_of(path: Path, newline: str) -> TextIO:

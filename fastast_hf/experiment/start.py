@@ -95,10 +95,18 @@ def open_teacher(
     if model_type in AST_TYPES:
         options = {"max_length": student.max_length, **fields}
         return _open(FastASTForAudioClassification, path, "teacher_name_or_path", options, check)
-    options = {"trust_remote_code": arguments.trust_remote_code, "use_safetensors": True, **fields}
-    # which weights of another architecture are its head, and which are left from before, is not known here
-    check_other = check_whole_classifier if knows_labels else None
-    return _open(AutoModelForAudioClassification, path, "teacher_name_or_path", options, check_other)
+    with sizes_in_words(path, argument="teacher_name_or_path"):
+        loaded: Any = AutoModelForAudioClassification.from_pretrained(
+            path,
+            trust_remote_code=arguments.trust_remote_code,
+            use_safetensors=True,
+            output_loading_info=True,
+            **fields,
+        )
+    teacher, loading_info = loaded
+    if knows_labels:  # else nobody knows here which weights of another architecture are its head
+        check_whole_classifier(path, loading_info, argument="teacher_name_or_path")
+    return teacher
 
 
 def knows_task(arguments: TeacherArguments, download_from: ModelArguments, labels: dict[str, Any]) -> bool:
@@ -147,12 +155,11 @@ def stock_ast(model: FastASTForAudioClassification) -> ASTForAudioClassification
     return copy.deepcopy(as_stock_ast(model))
 
 
-def _open(kind: Any, path: str, argument: str, options: dict[str, Any], check: Callable[..., None] | None) -> Any:
+def _open(kind: Any, path: str, argument: str, options: dict[str, Any], check: Callable[..., None]) -> Any:
     """Open a checkpoint, and check which of its weights are new."""
     with sizes_in_words(path, argument=argument):
         model, loading_info = kind.from_pretrained(path, output_loading_info=True, **options)
-    if check is not None:
-        check(path, loading_info, argument=argument)
+    check(path, loading_info, argument=argument)
     return model
 
 

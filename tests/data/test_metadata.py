@@ -4,9 +4,12 @@ import gzip
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from datasets.exceptions import DatasetGenerationError
 
 from fastast_hf.data.datasets import load_audio_dataset
+from fastast_hf.data.metadata_limits import MAX_COLUMNS
 from tests.data.conftest import write_folder
 
 CSV_ADVICE = "Save it in UTF-8, with a row for each file below"
@@ -149,6 +152,37 @@ def test_a_disk_that_fails_is_not_the_file_s_fault(load, monkeypatch):
 
     monkeypatch.setattr("fastast_hf.data.metadata.load_or_reload", fail)
     with pytest.raises(OSError, match="No space left on device"):
+        load(eval_fold=1)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), pa.ArrowMemoryError("malloc failed")])
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_a_file_that_the_memory_does_not_hold_is_told_in_words(load, monkeypatch, error, is_wrapped):
+    def fail(*_, **__):
+        if is_wrapped:
+            raise DatasetGenerationError("An error occurred") from error
+        raise error
+
+    monkeypatch.setattr("fastast_hf.data.metadata.load_or_reload", fail)
+    with pytest.raises(
+        ValueError, match=rf"got '.*csv' \(too little memory: {error}\)\. Leave out what is no file name"
+    ):
+        load(eval_fold=1)
+
+
+def test_a_file_that_pyarrow_does_not_know_is_told_in_words(load, monkeypatch):
+    def fail(*_):
+        raise pa.ArrowNotImplementedError("Integers with less than 8 bits not implemented")
+
+    monkeypatch.setattr("fastast_hf.data.metadata.check_metadata", fail)
+    with pytest.raises(ValueError, match=r"got '.*csv' \(Integers with less than 8 bits not implemented\)\. Save it"):
+        load(eval_fold=1)
+
+
+def test_a_file_that_is_too_much_is_told_what_to_leave_out(load, folder):
+    with (folder / "metadata.csv").open("a") as file:
+        file.write("," * MAX_COLUMNS)
+    with pytest.raises(ValueError, match=rf"4097 columns, more than {MAX_COLUMNS}\)\. Leave out what is no file name"):
         load(eval_fold=1)
 
 

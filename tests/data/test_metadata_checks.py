@@ -1,6 +1,7 @@
-"""What a metadata file may do to a parser, refused before one gets it."""
+"""What a metadata file of text may do to a parser, refused before one gets it."""
 
 import bz2
+import csv
 import gzip
 import io
 import json
@@ -9,13 +10,10 @@ import os
 import tarfile
 import zipfile
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from fastast_hf.data import metadata_checks
-from fastast_hf.data.metadata_checks import MAX_COLUMNS, MAX_DEPTH, MAX_ROW, MAX_VALUES, check_metadata
+from fastast_hf.data.metadata_checks import check_metadata
+from fastast_hf.data.metadata_limits import MAX_COLUMNS, MAX_DEPTH, MAX_ROW, TooMuchError
 
 CSV = b"file_name,label,fold\na.wav,dog,1\n"
 ROW = {"file_name": "a.wav", "label": "dog", "fold": 1}
@@ -51,7 +49,7 @@ def nested(depth, opening="[", closing="]"):
         CSV.replace(b"\n", b"\r\n"),
         CSV.replace(b"\n", b"\r"),
         CSV + b'"b ""c"", d.wav","line\nline",2\n\n',
-        CSV + b"x" * 131_000 + b",dog,1\n",
+        CSV + b"x" * (MAX_ROW - 7) + b",dog,1\n",
         b"a," * (MAX_COLUMNS - 1) + b"a\n",
     ],
 )
@@ -73,27 +71,6 @@ def test_csv_is_taken(check, content):
 )
 def test_json_lines_are_taken(check, content):
     check(content, "json")
-
-
-def parquet(**columns):
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
-    return buffer.getvalue()
-
-
-def test_parquet_is_taken(check):
-    columns = {
-        "file_name": pa.array(["a.wav", None]),
-        "label": pa.array([["dog"], []]),
-        "object": pa.array([{"a.b": "c", "d": [1]}] * 2),
-        "a.b": pa.array(["dog", "cat"]).dictionary_encode(),
-        "bytes": pa.array([b"1", b"2"], pa.binary(1)),
-        "price": pa.array([1, 2]).cast(pa.decimal128(38)),
-        "none": pa.array([None, None], pa.large_string()),
-    }
-    check(parquet(**columns), "parquet")
-    check(parquet(number=pa.array([1.5])), "parquet")
-    check(parquet(file_name=pa.array([], pa.string())), "parquet")
 
 
 # Files that are something else
@@ -134,18 +111,21 @@ def test_what_is_packed_is_not_unpacked(check, packing, reader):
         check(PACKED[packing], reader)
 
 
-def text_and_archive():
+def text_and_archive(start, end):
     """Write a text that is an archive too, of the oldest kind, whose numbers end with spaces."""
-    header = bytearray(b"file_name,label,fold\n".ljust(100, b"x") + b" " * 412)
-    header[124:136] = b"%011o " % len(CSV)
+    header = bytearray(start.ljust(100, b"x") + b" " * 412)
+    header[124:136] = b"%011o " % 512
     header[148:156] = b" " * 8
     header[148:156] = b"%06o  " % sum(header)
-    return bytes(header) + CSV.ljust(512)
+    return bytes(header) + end.ljust(512)
 
 
-def test_a_text_that_is_an_archive_too(check):
+@pytest.mark.parametrize(
+    ("reader", "start", "end"), [("csv", b"file_name,label,fold\n", CSV), ("json", b'{"file_name": "', b'"}\n')]
+)
+def test_a_text_that_is_an_archive_too(check, reader, start, end):
     with pytest.raises(ValueError, match="it is packed with tar, and must be plain text"):
-        check(text_and_archive())
+        check(text_and_archive(start, end), reader)
 
 
 @pytest.mark.parametrize("reader", ["csv", "json"])
@@ -162,12 +142,6 @@ def test_what_is_no_text(check, content, reason, reader):
         check(content, reader)
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR", CSV, gzip.compress(parquet(a=[1])), b"\0" + parquet(a=[1])])
-def test_what_does_not_begin_as_parquet(check, content):
-    with pytest.raises(ValueError, match="it does not begin as Parquet does, with PAR1"):
-        check(content, "parquet")
-
-
 # Too much
 
 
@@ -177,14 +151,32 @@ def test_what_does_not_begin_as_parquet(check, content):
         (b"b.wav,a\0,1\n", "line 3 has a NUL byte, which no text has"),
         (b"b.wav" + b",1" * 10**6, f"the row in line 3 has more than {MAX_ROW} characters"),
         (b"b.wav" + b",1" * MAX_COLUMNS, f"line 3 has {MAX_COLUMNS + 1} columns, more than {MAX_COLUMNS}"),
-        (b"b.wav,x," + b"x" * 140_000 + b",1\n", r"line 3: field larger than field limit \(131072\)"),
-        (b'b.wav,"' + b"x\n" * 70_000, r"line \d+: field larger than field limit"),
+        (b"b.wav,x," + b"x" * MAX_ROW + b",1\n", "the row in line 3 has more than"),
+        (b'b.wav,"' + b"x\n" * MAX_ROW, r"the row in line \d+ has more than"),
         (b"b.wav" + b',"\n"' * 300_000, r"the row in line \d+ has more than"),
     ],
 )
 def test_csv_that_is_too_much(check, more, reason):
     with pytest.raises(ValueError, match=reason):
         check(CSV + more)
+
+
+@pytest.mark.parametrize("limit", [1_000, 10 * MAX_ROW])
+def test_the_limit_of_other_readers_of_csv_is_not_lowered_and_stays(check, monkeypatch, limit):
+    meanwhile = []
+    monkeypatch.setattr(
+        "fastast_hf.data.metadata_checks.check_width", lambda *_: meanwhile.append(csv.field_size_limit())
+    )
+    before = csv.field_size_limit(limit)
+    try:
+        check(CSV + b"x" * 200_000 + b",dog,1\n")
+        assert csv.field_size_limit() == limit
+        with pytest.raises(ValueError, match="line 3 has a NUL byte"):
+            check(CSV + b"\0")
+        assert csv.field_size_limit() == limit
+    finally:
+        csv.field_size_limit(before)
+    assert set(meanwhile) == {max(limit, MAX_ROW)}
 
 
 @pytest.mark.parametrize("reader", ["csv", "json"])
@@ -233,45 +225,36 @@ def test_columns_that_come_row_by_row_are_counted_together(check):
         check(lines(*rows), "json")
 
 
-def same(value, times):
-    """Make a column of one value, which Parquet writes down once."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(times, np.int8)), [value])
+NAMES = [f"c{index}" for index in range(10)]
+FULL = dict.fromkeys(NAMES, 1)
 
 
-def test_parquet_with_more_rows_than_there_are_sounds(check):
-    content = parquet(label=pa.array(np.zeros(MAX_VALUES + 1, np.bool_)))
-    with pytest.raises(ValueError, match=f"it has {MAX_VALUES + 1} values in a column, more than {MAX_VALUES}"):
-        check(content, "parquet")
+@pytest.mark.parametrize(
+    ("reader", "content", "line", "num_empty"),
+    [
+        ("csv", lines(",".join(NAMES), *12 * ["a"]), 13, 108),
+        ("csv", lines(*12 * ["a"], "", ",".join(NAMES)), 14, 108),
+        ("json", lines(FULL, *11 * [{}]), 12, 110),
+        ("json", lines(*11 * [{}], FULL), 12, 110),
+        ("json", lines({"a": FULL}, *10 * [{}]), 11, 110),  # a field and those inside of it
+        ("json", lines({"a": FULL}, *11 * [{"a": None}]), 12, 110),
+        ("json", lines({"a": [FULL]}, {"a": 11 * [{}]}), 2, 110),
+        ("json", lines({"a": [[FULL]]}, {"a": [11 * [None]]}), 2, 110),
+    ],
+)
+def test_cells_that_the_file_does_not_write(check, monkeypatch, reader, content, line, num_empty):
+    monkeypatch.setattr("fastast_hf.data.metadata_checks.MAX_EMPTY", num_empty)
+    check(content, reader)
+    monkeypatch.setattr("fastast_hf.data.metadata_checks.MAX_EMPTY", num_empty - 1)
+    message = f"the file up to line {line} leaves {num_empty} fields of its table empty, more than {num_empty - 1}"
+    with pytest.raises(TooMuchError, match=message):
+        check(content, reader)
 
 
-@pytest.mark.parametrize("is_list", [False, True])
-def test_parquet_that_is_small_and_becomes_large(check, is_list):
-    texts = same("x" * 10**6, 1_100)
-    content = parquet(label=pa.ListArray.from_arrays([0, 1_100], texts) if is_list else texts)
-    assert len(content) < 2_000_000
-    with pytest.raises(ValueError, match="it has more than 1073741824 bytes when unpacked"):
-        check(content, "parquet")
-
-
-def test_parquet_with_a_long_value(check):
-    with pytest.raises(ValueError, match=f"it has a value of {MAX_ROW + 1} bytes, more than {MAX_ROW}"):
-        check(parquet(label=pa.array([{"a": ["x" * (MAX_ROW + 1)]}])), "parquet")
-
-
-def test_parquet_with_much_to_unpack(check, monkeypatch):
-    monkeypatch.setattr(metadata_checks, "MAX_TEXT", 10_000)
-    with pytest.raises(ValueError, match=r"it has \d+ bytes when unpacked, more than 10000"):
-        check(parquet(label=pa.array(np.random.default_rng(0).normal(size=2_000))), "parquet")
-
-
-def test_parquet_with_many_columns(check):
-    with pytest.raises(ValueError, match=f"it has {MAX_COLUMNS + 1} columns, more than {MAX_COLUMNS}"):
-        check(parquet(**{f"c{index}": [1] for index in range(MAX_COLUMNS + 1)}), "parquet")
-
-
-@pytest.mark.parametrize("about", ["[", "5", '{"info": {"features": {"label": 5}}}', 5_000 * "[" + 5_000 * "]"])
-def test_parquet_that_says_nonsense_of_its_columns(check, about):
-    buffer = io.BytesIO()
-    pq.write_table(pa.table({"label": ["dog"]}).replace_schema_metadata({"huggingface": about}), buffer)
-    with pytest.raises(ValueError, match=r"Expecting value|`datasets` cannot tell its columns: (Type|Recursion)Error"):
-        check(buffer.getvalue(), "parquet")
+@pytest.mark.parametrize("reader", ["csv", "json"])
+def test_cells_that_are_written_have_no_end(check, monkeypatch, reader):
+    monkeypatch.setattr("fastast_hf.data.metadata_checks.MAX_EMPTY", 0)
+    table = [",".join(NAMES), "", *100 * [",".join("1" * 10)]] if reader == "csv" else 100 * [FULL]
+    check(lines(*table), reader)
+    objects = [{"label": 3 * [FULL], "fold": {"b": FULL}, "list": [1, 2]}]
+    check(lines(*100 * objects), "json")

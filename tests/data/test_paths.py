@@ -137,6 +137,7 @@ def write_card(folder, path, name="README.md", key="data_files"):
         "http://127.0.0.1:9/secret.txt",
         "hf://datasets/you/sounds/a.csv",
         "zip://a.csv::/somewhere/secret.zip",
+        "data/secret.zip::a.csv",
         "[a.csv, /somewhere/secret.txt]",
         "[{split: train, path: a.csv}, {split: test, path: [b.csv, /somewhere/secret.txt]}]",
         "{train: a.csv, test: [/somewhere/secret.txt]}",
