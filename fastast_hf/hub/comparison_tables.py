@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from fastast_hf.hub.fields import check_field, check_numbers, check_share
+from fastast_hf.hub.fields import COUNT, Rule, check_field, check_numbers, check_rule, check_share
 from fastast_hf.hub.markdown import escape_markdown, markdown_table
 
 _NOT_MEASURED = "-"
+_PART: Rule = '"fold" or "seed"', lambda value: value in ("fold", "seed")
 _NUMBERS: dict[str, tuple[str, Callable[[float], str]]] = {
     "Clips/s": ("speed_up", "{:.2f}x".format),
     "Training step": ("training_speed_up", "{:.2f}x".format),
@@ -91,7 +92,9 @@ def check_comparison(comparison: Mapping[str, Any]) -> None:
     """
     for name, expected in {"data": str, "part": str, "baseline": str, "rows": list, "pairs": list}.items():
         check_field(comparison, name, expected, path=f"comparison.{name}")
-    check_numbers("comparison", comparison, ("num_parts", "num_clips"))
+    for name in ("num_parts", "num_clips"):
+        check_rule(f"comparison.{name}", comparison.get(name), COUNT)
+    check_rule("comparison.part", comparison["part"], _PART)
     for number, row in enumerate(comparison["rows"]):
         path = f"comparison.rows[{number}]"
         for name in ("name", "training"):
@@ -115,12 +118,15 @@ def _check_pairs(comparison: Mapping[str, Any]) -> None:
     for number, pair in enumerate(comparison["pairs"]):
         path = f"comparison.pairs[{number}]"
         for side in ("first", "second"):
-            if pair.get(side) not in names:
+            check_field(pair, side, str, path=f"{path}.{side}")
+            if pair[side] not in names:
                 raise ValueError(
-                    f"`{path}.{side}` must name one of the rows, got {pair.get(side)!r}. Compare what is there."
+                    f"`{path}.{side}` must name one of the rows, got {pair[side]!r}. Compare what is there."
                 )
         of_answers = ("only_first", "only_second", "p_value") if "p_value" in pair else ()
         check_numbers(path, pair, ("mean", "low", "high", *of_answers))
+        if of_answers:
+            check_share(f"{path}.p_value", pair["p_value"])
 
 
 def _spread(values: Sequence[float], scale: float, one: str, several: str) -> str:

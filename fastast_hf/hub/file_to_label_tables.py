@@ -10,10 +10,10 @@ parts  {name of a row: {decode, features, model}}, in ms a clip
 ```
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from fastast_hf.hub.fields import is_finite_number
+from fastast_hf.hub.fields import COUNT, Rule, is_finite_number
 from fastast_hf.hub.markdown import escape_markdown, markdown_table
 
 _NOTHING = "-"
@@ -109,7 +109,7 @@ def _columns(results: Mapping[str, Any]) -> dict[str, list[str]]:
         _SPEED_UP: [f"{row['speed_up']:.2f}x" for row in rows],
         _SPREAD: ["{:.2f}x to {:.2f}x".format(*row["speed_up_range"]) for row in rows],
         _STEP: [f"{row['step']:.2f}x" for row in rows],
-        _SHARE: [_NOTHING if row["share"] is None else f"{row['share']:.0%}" for row in rows],
+        _SHARE: [_NOTHING if row.get("share") is None else f"{row['share']:.0%}" for row in rows],
     }
     for title in (_SPREAD, _STEP, _SHARE):
         columns[title][0] = _NOTHING  # the first row is no step, and its ratio to itself is 1
@@ -127,7 +127,7 @@ def _is_random(results: Mapping[str, Any]) -> bool:
 def _conditions_line(results: Mapping[str, Any]) -> str:
     """Say what was measured, and how."""
     part, left_out = results["file_to_label"], len(results.get("unreadable") or {})
-    ratio, counts = part["merge_ratio"], part["tokens_merged_per_layer"]
+    ratio, counts = part["merge_ratio"], part.get("tokens_merged_per_layer")
     conditions = [
         f"{part['num_clips']:,} files, median {part['median_clip_seconds']:.1f} s",
         f"AST pads to {part['max_length']:,} frames, its features by {part['stock_features']}",
@@ -153,10 +153,6 @@ def _listed(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-_Rule = tuple[str, Callable[[Any], bool]]
-"""What a field must be, in words, and whether a value is that."""
-
-
 def _are_numbers(value: Any) -> bool:
     return is_finite_number(value) or (isinstance(value, list) and all(map(is_finite_number, value)))
 
@@ -165,14 +161,10 @@ def _are_positive(value: Any) -> bool:
     return isinstance(value, list) and all(is_finite_number(each) and each > 0 for each in value)
 
 
-_COUNT: _Rule = (
-    "an integer of at least 1",
-    lambda value: isinstance(value, int) and is_finite_number(value) and value >= 1,
-)
-_POSITIVE: _Rule = "a positive finite number", lambda value: is_finite_number(value) and value > 0
+_POSITIVE: Rule = "a positive finite number", lambda value: is_finite_number(value) and value > 0
 _COUNTS = ("num_clips", "max_length", "batch_size", "num_workers", "turns", "pipeline_batch_size")
 
-_FIELDS: dict[str, _Rule] = dict.fromkeys(_COUNTS, _COUNT) | {
+_FIELDS: dict[str, Rule] = dict.fromkeys(_COUNTS, COUNT) | {
     "median_clip_seconds": _POSITIVE,
     "merge_ratio": ("a number or a list of numbers", _are_numbers),
     "tokens_merged_per_layer": (
@@ -183,7 +175,7 @@ _FIELDS: dict[str, _Rule] = dict.fromkeys(_COUNTS, _COUNT) | {
     "rows": ("a dictionary of two or more rows", lambda value: isinstance(value, Mapping) and len(value) >= 2),
     "parts": ("a dictionary", lambda value: isinstance(value, Mapping)),
 }
-_ROW_FIELDS: dict[str, _Rule] = dict.fromkeys(("ms_per_clip", "clips_per_second", "speed_up", "step"), _POSITIVE) | {
+_ROW_FIELDS: dict[str, Rule] = dict.fromkeys(("ms_per_clip", "clips_per_second", "speed_up", "step"), _POSITIVE) | {
     "speed_up_range": (
         "a list, the lowest and the highest speed-up of a turn",
         lambda value: isinstance(value, list) and len(value) == 2 and _are_numbers(value),
@@ -200,7 +192,7 @@ _ROW_FIELDS: dict[str, _Rule] = dict.fromkeys(("ms_per_clip", "clips_per_second"
 }
 
 
-def _check_fields(path: str, values: Any, rules: Mapping[str, _Rule]) -> None:
+def _check_fields(path: str, values: Any, rules: Mapping[str, Rule]) -> None:
     """Hold a dictionary's fields to their rules; a missing one counts as null."""
     if not isinstance(values, Mapping):
         raise ValueError(_message(path, "a dictionary", values))

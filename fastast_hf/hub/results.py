@@ -50,8 +50,8 @@ comparison     data, part ("fold" or "seed"), num_parts, num_clips (of all folds
                training_peak_mib; pairs [...], each with first and second (names of rows), mean, low, high (of the difference
                in accuracy, with its 95 % interval over the parts), and if answers were kept only_first, only_second, p_value
                (McNemar)
-speed          benchmark and environment of the speed measurement
-machines       if they are known: the processors of the runs, as text
+speed          if it was measured: date, environment and benchmark of the speed measurement
+machines       if they are known: the processors of the runs, [...] of text, or null
 ```
 A file of small tables, one for each question that was asked, has `"kind": "questions"` and
 
@@ -75,7 +75,7 @@ from typing import Any
 
 from fastast_hf.hub.command_blocks import check_commands
 from fastast_hf.hub.comparison_tables import check_comparison
-from fastast_hf.hub.fields import check_field, check_not_negative, check_numbers, check_share
+from fastast_hf.hub.fields import FINITE, TEXT, check_each, check_field, check_not_negative, check_numbers, check_share
 from fastast_hf.hub.question_tables import check_questions
 from fastast_hf.hub.speed_tables import check_speed
 from fastast_hf.hub.tuning_tables import check_tuning
@@ -110,6 +110,12 @@ _REQUIRED_OF: dict[str, dict[str, type]] = {
     "comparison": {"comparison": dict},
     "questions": {"questions": list},
     "commands": {"commands": list},
+}
+_REQUIRED_OF_CONDITIONS: dict[str, type] = {
+    "date": str,
+    "environment.hardware": dict,
+    "environment.versions": dict,
+    "benchmark.rows": list,
 }
 _ROW_FIELDS = ("clips_per_second", "latency_ms", "speed_up", "gmacs_per_clip")
 
@@ -163,6 +169,8 @@ def check_results(results: Mapping[str, Any]) -> None:
     for path, expected in (_REQUIRED | _REQUIRED_OF[kind]).items():
         check_field(results, path, expected)
     _check_date(results["date"])
+    if results.get("machines") is not None:
+        check_each("machines", results["machines"], TEXT)
     _CHECKS[kind](results)
 
 
@@ -179,18 +187,17 @@ def kind_of(results: Mapping[str, Any]) -> str:
         ValueError: If they are of something else.
     """
     kind = results.get("kind", "run")
-    if kind not in _REQUIRED_OF:
+    if not isinstance(kind, str) or kind not in _REQUIRED_OF:
         raise ValueError(f"`kind` must be one of {', '.join(_REQUIRED_OF)}, got {kind!r}. Leave it out for a run.")
-    return str(kind)
+    return kind
 
 
 def _check_run(results: Mapping[str, Any]) -> None:
     """Check what teacher, AST and FastAST are told of."""
     rows, data = results["benchmark"]["rows"], results["data"]
     check_not_negative("data", data, ("num_train", "num_eval"))
-    for index, label in enumerate(data["labels"]):
-        if not isinstance(label, str):
-            raise ValueError(f"`data.labels[{index}]` must be text, got {label!r}. Write the name of the label.")
+    check_each("data.labels", data["labels"], TEXT)
+    check_field(results, "data.unreadable", dict, optional=True)
     _check_names("models", results["models"])
     _check_names("benchmark.rows", rows)
     for name, model in results["models"].items():
@@ -216,6 +223,9 @@ def _check_names(path: str, models: Mapping[str, Any]) -> None:
 
 def _check_model(path: str, model: Mapping[str, Any]) -> None:
     """Check the optional numbers of one model."""
+    check_field(model, "metrics", dict, path=f"{path}.metrics", optional=True)
+    if model.get("merge_schedule") is not None:
+        check_each(f"{path}.merge_schedule", model["merge_schedule"], FINITE)
     metrics = model.get("metrics") or {}
     check_numbers(f"{path}.metrics", metrics, tuple(metrics))
     for name in ("accuracy", "map"):
@@ -224,11 +234,24 @@ def _check_model(path: str, model: Mapping[str, Any]) -> None:
     check_numbers(path, model, tuple({"num_parameters", "train_seconds"} & model.keys()))
 
 
+def _check_comparison(results: Mapping[str, Any]) -> None:
+    """Check a comparison, and of the speed measurement that it stands on what its conditions are told from."""
+    check_comparison(results["comparison"])
+    if "speed" not in results:
+        return
+    for keys, expected in _REQUIRED_OF_CONDITIONS.items():
+        check_field(results, f"speed.{keys}", expected)
+    for number, row in enumerate(results["speed"]["benchmark"]["rows"]):
+        path = f"speed.benchmark.rows[{number}]"
+        check_field(row, "dtype", str, path=f"{path}.dtype")
+        check_numbers(path, row, ("batch_size", "num_frames"))
+
+
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     "run": _check_run,
     "speed": check_speed,
     "tuning": lambda results: check_tuning(results["tuning"]),
-    "comparison": lambda results: check_comparison(results["comparison"]),
+    "comparison": _check_comparison,
     "questions": lambda results: check_questions(results["questions"]),
     "commands": lambda results: check_commands(results["commands"]),
 }

@@ -193,8 +193,9 @@ def check_speed(results: Mapping[str, Any]) -> None:
         raise ValueError(
             f"`random_weights` must be true or false, got {results['random_weights']!r}. Leave it out for trained weights."
         )
-    if "unreadable" in results:
-        check_field(results, "unreadable", dict)
+    check_field(results, "unreadable", dict, optional=True)
+    if results["benchmark"].get("num_clips") is not None:
+        check_numbers("benchmark", results["benchmark"], ("num_clips",))
     if "file_to_label" in results:
         check_file_to_label(results["file_to_label"])
     if "front_end" in results:

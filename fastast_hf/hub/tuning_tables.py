@@ -4,10 +4,23 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastast_hf.hub.fields import (
+    FINITE,
+    Rule,
+    check_each,
+    check_field,
+    check_not_negative,
+    check_numbers,
+    check_rule,
+    check_share,
+)
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
 
 KL_DIGITS = 5
 """Digits behind the point that tables show of a divergence."""
+
+_NAME: Rule = "text that is not blank", lambda value: isinstance(value, str) and value.strip() != ""
+"""A picture takes the kind of a schedule from the first word of its name."""
 
 
 def drop_of(top_answer: float) -> float:
@@ -151,29 +164,29 @@ def check_tuning(tuning: Any) -> None:
     """
     if not isinstance(tuning, Mapping):
         raise ValueError(f"`tuning` must be a dictionary, got {tuning!r}. Run `fastast tune` again.")
-    for name in ("num_clips_checked", "num_clips_searched", "trials", "seconds"):
-        _check_number(f"tuning.{name}", tuning.get(name))
-    if tuning.get("max_drop") is not None:
-        _check_number("tuning.max_drop", tuning["max_drop"])
-    rows = tuning.get("rows")
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise ValueError(f"`tuning.rows` must be a list of dictionaries, got {rows!r}. Run `fastast tune` again.")
-    for number, row in enumerate(rows):
-        for name in ("mac_ratio", "mean_kl", "top_answer", *row.keys() & {"top_answer_searched"}):
-            _check_number(f"tuning.rows[{number}].{name}", row.get(name))
-        if not isinstance(row.get("name"), str) or not isinstance(row.get("merging"), Mapping):
-            raise ValueError(
-                f"`tuning.rows[{number}]` must have a name and a dictionary `merging`, got {row!r}. Run `fastast tune` again."
-            )
-    if tuning.get("chosen") not in [row["name"] for row in rows]:
+    allowed = ("max_drop",) if tuning.get("max_drop") is not None else ()
+    _check_measured(
+        "tuning", tuning, ("num_clips_checked", "num_clips_searched", "num_frames", "trials", "seconds", *allowed)
+    )
+    check_field(tuning, "seed", int, path="tuning.seed")
+    check_field(tuning, "rows", list, path="tuning.rows")
+    check_field(tuning, "unreadable", dict, path="tuning.unreadable", optional=True)
+    for number, row in enumerate(tuning["rows"]):
+        path = f"tuning.rows[{number}]"
+        check_field(row, "merging", dict, path=f"{path}.merging")
+        check_rule(f"{path}.name", row.get("name"), _NAME)
+        _check_measured(path, row, ("mac_ratio", "mean_kl"))
+        for name in ("top_answer", *row.keys() & {"top_answer_searched"}):
+            check_share(f"{path}.{name}", row.get(name))
+    names = [row["name"] for row in tuning["rows"]]
+    if tuning.get("chosen") not in names:
         raise ValueError(
             f"`tuning.chosen` must name one of the rows, got {tuning.get('chosen')!r}. Run `fastast tune` again."
         )
-    _check_better_constant(tuning.get("better_constant"), [row["name"] for row in rows])
-    if not isinstance(tuning.get("unreadable", {}), Mapping):
-        raise ValueError(
-            f"`tuning.unreadable` must be a dictionary, got {tuning['unreadable']!r}. Run `fastast tune` again."
-        )
+    place = names.index(tuning["chosen"])
+    ratios = tuning["rows"][place]["merging"].get("merge_ratio")
+    check_each(f"tuning.rows[{place}].merging.merge_ratio", ratios, FINITE)
+    _check_better_constant(tuning.get("better_constant"), names)
 
 
 def _check_better_constant(better: Any, names: Sequence[str]) -> None:
@@ -189,7 +202,12 @@ def _check_better_constant(better: Any, names: Sequence[str]) -> None:
             "`tuning.better_constant` must be null, or have the name of one of the rows and a command, got "
             f"{better!r}. Run `fastast tune` again."
         )
-    _check_number("tuning.better_constant.mean_kl", better.get("mean_kl"))
+    _check_measured("tuning.better_constant", better, ("mean_kl",))
+
+
+def _check_measured(path: str, values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    check_numbers(path, values, names)
+    check_not_negative(path, values, names)
 
 
 def _row_of(results: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -202,8 +220,3 @@ def _kl(row: Mapping[str, Any]) -> str:
 
 def _mark(row: Mapping[str, Any], tuning: Mapping[str, Any]) -> str:
     return "yes" if row["name"] == tuning["chosen"] else ""
-
-
-def _check_number(path: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-        raise ValueError(f"`{path}` must be a finite number, at least 0, got {value!r}. Run `fastast tune` again.")

@@ -67,6 +67,14 @@ def test_results_of_another_kind_are_told(fastast, tmp_path):
         assert message in result.stderr.replace("\n", " ")
 
 
+def test_results_that_no_card_can_show_are_told_in_words(fastast, tmp_path):
+    (tmp_path / "odd.json").write_text(json.dumps(example(models__fastast__metrics=True)))
+    result = fastast("card", tmp_path, "--results", tmp_path / "odd.json")
+    assert result.exit_code == 1
+    assert "`models.fastast.metrics` must be of type dict, got True." in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "README.md").exists()
+
+
 def test_json_tells_what_was_written_from_what(fastast, tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(example()))
     told = json.loads(fastast("card", tmp_path, "--repo-id", "me/fast", "--license", "mit", "--json").stdout)

@@ -54,7 +54,12 @@ def test_the_block_says_how_speed_was_measured():
     ("change", "message"),
     [
         (lambda part: part.pop("baseline"), r"`comparison\.baseline` must be given, got nothing"),
-        (lambda part: part.update(num_clips="many"), r"`comparison\.num_clips` must be a finite number, got 'many'"),
+        (
+            lambda part: part.update(num_clips="many"),
+            r"`comparison\.num_clips` must be an integer of at least 1, got 'many'",
+        ),
+        (lambda part: part.update(part="<b>"), r"`comparison\.part` must be \"fold\" or \"seed\", got '<b>'"),
+        (lambda part: part.update(num_parts=0), r"`comparison\.num_parts` must be an integer of at least 1, got 0"),
         (
             lambda part: part["rows"][0]["accuracy"].pop(),
             r"`comparison\.rows\[0\]\.accuracy` must hold one number a fold, 2 in all, got 1\. Leave a row out",
@@ -64,12 +69,21 @@ def test_the_block_says_how_speed_was_measured():
             r"`comparison\.rows\[1\]\.map` must lie in \[0, 1\], got 50",
         ),
         (
+            lambda part: part["rows"][0].update(accuracy=[0.5, None]),
+            r"`comparison\.rows\[0\]\.accuracy` must lie in \[0, 1\], got None",
+        ),
+        (
             lambda part: part["rows"][0].update(speed_up="fast"),
             r"`comparison\.rows\[0\]\.speed_up` must be a finite number, got 'fast'",
         ),
         (
             lambda part: part["pairs"][0].update(second="nobody"),
             r"`comparison\.pairs\[0\]\.second` must name one of the rows, got 'nobody'\. Compare what is there",
+        ),
+        (lambda part: part.update(pairs=[1]), r"`comparison\.pairs\[0\]\.first` must be given, got nothing"),
+        (
+            lambda part: part["pairs"][0].update(p_value=2),
+            r"`comparison\.pairs\[0\]\.p_value` must lie in \[0, 1\], got 2",
         ),
         (
             lambda part: part["pairs"][0].update(p_value=None),

@@ -113,6 +113,14 @@ def test_names_are_escaped_and_a_share_may_be_missing():
     assert "| 4.00x | - | 93.2% |" in table
 
 
+def test_what_may_be_null_may_be_missing():
+    part = example()
+    del part["rows"]["+ merging"]["share"], part["tokens_merged_per_layer"]
+    check_file_to_label(part)
+    assert "| 4.00x | - | 93.2% |" in table_of(part)
+    assert "; merge ratio 0.25; " in table_of(part)
+
+
 @pytest.mark.parametrize(
     ("fields", "is_told"),
     [

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from fastast_hf.hub.results import check_results, load_results
-from tests.hub.results_example import FRONT_END, example, speed_example
+from tests.hub.results_example import FRONT_END, comparison_example, example, speed_example
 
 
 def test_example_is_valid_and_survives_json(tmp_path):
@@ -25,7 +25,7 @@ def test_ast_and_teacher_may_be_absent():
         ({"data__num_eval": "80"}, r"`data\.num_eval` must be of type int, got '80'\."),
         ({"data__num_eval": True}, r"`data\.num_eval` must be of type int, got True\."),
         ({"data__num_train": -3}, r"`data\.num_train` must be at least 0, got -3\. Give what was counted"),
-        ({"data__labels": ["dog", {"a": 1}]}, r"`data\.labels\[1\]` must be text, got \{'a': 1\}\. Write the name"),
+        ({"data__labels": ["dog", {"a": 1}]}, r"`data\.labels\[1\]` must be text, got \{'a': 1\}\. See fastast"),
         (
             {"models__fastast__num_parameters": 10**400},
             r"`models\.fastast\.num_parameters` must be a finite number, got 1",
@@ -43,6 +43,12 @@ def test_ast_and_teacher_may_be_absent():
             {"models__fastast__metrics__map": float("nan")},
             r"`models\.fastast\.metrics\.map` must be a finite number, got",
         ),
+        ({"models__fastast__metrics": True}, r"`models\.fastast\.metrics` must be of type dict, got True\."),
+        ({"models__fastast__merge_schedule": 64}, r"`models\.fastast\.merge_schedule` must be a list, got 64\."),
+        ({"data__unreadable": 1}, r"`data\.unreadable` must be of type dict, got 1\."),
+        ({"kind": []}, r"`kind` must be one of run, speed, .*, got \[\]\. Leave it out for a run\."),
+        ({"machines": "A Processor"}, r"`machines` must be a list, got 'A Processor'\."),
+        ({"machines": ["A Processor", 2]}, r"`machines\[1\]` must be text, got 2\."),
         (
             {"models__ast__train_seconds": "long"},
             r"`models\.ast\.train_seconds` must be a finite number, got 'long'\.",
@@ -100,6 +106,10 @@ def test_what_does_not_fit_in_a_row_of_speed_is_named(of_each_row, message):
         ({"benchmark": {"rows": {}}}, r"`benchmark\.rows` must be of type list, got \{\}\."),
         ({"benchmark": {"rows": []}}, r"`benchmark\.rows` must hold at least one row, got none\."),
         ({"benchmark": {"rows": ["AST"]}}, r"`benchmark\.rows\[0\]` must be a dictionary, got 'AST'\."),
+        (
+            {"benchmark": speed_example()["benchmark"] | {"num_clips": "all"}},
+            r"`benchmark\.num_clips` must be a finite number, got 'all'\.",
+        ),
         ({"random_weights": "no"}, r"`random_weights` must be true or false, got 'no'\. Leave it out"),
         ({"unreadable": ["a.wav"]}, r"`unreadable` must be of type dict, got \['a\.wav'\]\."),
         ({"front_end": []}, r"`front_end` must be of type dict, got \[\]\."),
@@ -117,6 +127,24 @@ def test_what_does_not_fit_in_a_row_of_speed_is_named(of_each_row, message):
 def test_what_does_not_fit_in_results_of_speed_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         check_results(speed_example() | change)
+
+
+@pytest.mark.parametrize(
+    ("speed", "message"),
+    [
+        (None, r"`speed\.date` must be given, got nothing\."),
+        (speed_example() | {"date": 2025}, r"`speed\.date` must be of type str, got 2025\."),
+        (speed_example() | {"benchmark": {}}, r"`speed\.benchmark\.rows` must be given, got nothing\."),
+        (
+            speed_example() | {"benchmark": {"rows": [1]}},
+            r"`speed\.benchmark\.rows\[0\]\.dtype` must be given, got nothing",
+        ),
+        (speed_example(num_frames="x"), r"`speed\.benchmark\.rows\[0\]\.num_frames` must be a finite number, got 'x'"),
+    ],
+)
+def test_a_comparison_tells_how_its_speed_was_measured(speed, message):
+    with pytest.raises(ValueError, match=message):
+        check_results(comparison_example() | {"speed": speed})
 
 
 def test_results_must_be_a_dictionary():

@@ -59,6 +59,9 @@ RESULTS = {
 }
 
 
+ROW = RESULTS["tuning"]["rows"][1]
+
+
 def changed(**fields):
     results = copy.deepcopy(RESULTS)
     results["tuning"].update(fields)
@@ -205,17 +208,26 @@ def test_a_name_from_outside_is_escaped():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"trials": None}, r"`tuning\.trials` must be a finite number, at least 0, got None"),
+        ({"trials": None}, r"`tuning\.trials` must be a finite number, got None"),
+        ({"trials": -1}, r"`tuning\.trials` must be at least 0, got -1"),
         ({"seconds": float("inf")}, r"`tuning\.seconds` must be a finite number"),
-        ({"rows": {}}, r"`tuning\.rows` must be a list of dictionaries, got \{\}"),
-        ({"rows": [1]}, r"`tuning\.rows` must be a list of dictionaries"),
+        ({"seconds": 10**400}, r"`tuning\.seconds` must be a finite number, got 1000"),
+        ({"num_frames": None}, r"`tuning\.num_frames` must be a finite number, got None"),
+        ({"seed": None}, r"`tuning\.seed` must be of type int, got None"),
+        ({"rows": {}}, r"`tuning\.rows` must be of type list, got \{\}"),
+        ({"rows": [1]}, r"`tuning\.rows\[0\]\.merging` must be given, got nothing"),
+        ({"rows": [{**ROW, "mean_kl": -1}]}, r"`tuning\.rows\[0\]\.mean_kl` must be at least 0, got -1"),
+        ({"rows": [{**ROW, "mac_ratio": 10**400}]}, r"`tuning\.rows\[0\]\.mac_ratio` must be a finite number, got 10"),
+        ({"rows": [{**ROW, "top_answer": 95}]}, r"`tuning\.rows\[0\]\.top_answer` must lie in \[0, 1\], got 95"),
+        ({"rows": [{**ROW, "merging": 4}]}, r"`tuning\.rows\[0\]\.merging` must be of type dict, got 4"),
+        ({"rows": [{**ROW, "name": " "}]}, r"`tuning\.rows\[0\]\.name` must be text that is not blank, got ' '"),
         (
-            {"rows": [{"mac_ratio": 1, "mean_kl": -1}]},
-            r"`tuning\.rows\[0\]\.mean_kl` must be a finite number, at least 0",
+            {"rows": [{**ROW, "merging": {"tokens_merged_per_layer": 20}}]},
+            r"`tuning\.rows\[0\]\.merging\.merge_ratio` must be a list, got None",
         ),
         (
-            {"rows": [{"mac_ratio": 1, "mean_kl": 0, "top_answer": 1, "name": "a"}]},
-            r"`tuning\.rows\[0\]` must have a name and a dictionary `merging`, got",
+            {"rows": [{**ROW, "merging": {"merge_ratio": [0.25, "0.5"]}}]},
+            r"`tuning\.rows\[0\]\.merging\.merge_ratio\[1\]` must be a finite number, got '0\.5'",
         ),
         (
             {"better_constant": {**BETTER, "name": "r 9"}},
@@ -227,18 +239,18 @@ def test_a_name_from_outside_is_escaped():
         ),
         (
             {"better_constant": {**BETTER, "mean_kl": -1}},
-            r"`tuning\.better_constant\.mean_kl` must be a finite number",
+            r"`tuning\.better_constant\.mean_kl` must be at least 0, got -1",
         ),
         (
             {"better_constant": "r 20"},
             r"`tuning\.better_constant` must be null, .* got 'r 20'\. Run `fastast tune` again",
         ),
-        ({"max_drop": "few"}, r"`tuning\.max_drop` must be a finite number, at least 0, got 'few'"),
+        ({"max_drop": "few"}, r"`tuning\.max_drop` must be a finite number, got 'few'"),
         (
-            {"rows": [{**RESULTS["tuning"]["rows"][1], "top_answer_searched": None}]},
-            r"`tuning\.rows\[0\]\.top_answer_searched` must be a finite number",
+            {"rows": [{**ROW, "top_answer_searched": None}]},
+            r"`tuning\.rows\[0\]\.top_answer_searched` must lie in \[0, 1\], got None",
         ),
-        ({"unreadable": 2}, r"`tuning\.unreadable` must be a dictionary, got 2\. Run `fastast tune` again"),
+        ({"unreadable": 2}, r"`tuning\.unreadable` must be of type dict, got 2"),
         ({"chosen": "another"}, r"`tuning\.chosen` must name one of the rows, got 'another'"),
     ],
 )
