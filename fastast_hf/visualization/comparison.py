@@ -14,6 +14,8 @@ from fastast_hf.visualization.pictures import save_picture
 
 _STYLES = ((BLACK, "s"), (ORANGE, "D"), (GREEN, "^"), (PURPLE, "v"), (VERMILION, "*"), (SKY_BLUE, "P"))
 
+_STEP = 0.025  # of the fastest model's speed, between models of one speed
+
 
 def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
     """Draw a comparison into a file.
@@ -34,6 +36,8 @@ def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
 def draw_comparison(results: Mapping[str, Any]) -> Figure:
     """Draw each model's accuracy against its throughput, a line through the ratios that one set of weights is run at.
 
+    Models of one throughput stand side by side around it.
+
     Args:
         results: Checked results of a comparison, see `fastast_hf.hub.results`. Rows without a speed are left out.
 
@@ -51,20 +55,32 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
     of_baseline = [row for row in rows if _has_weights_of_the_baseline(row, comparison)]
     _draw_one_set_of_weights(axes, of_baseline, comparison["baseline"])
     others = [row for row in rows if not _has_weights_of_the_baseline(row, comparison)]
-    for index, row in enumerate(others):
+    speeds = _side_by_side(others)
+    for index, (row, speed) in enumerate(zip(others, speeds, strict=True)):
         color, marker = _STYLES[index % len(_STYLES)]
         axes.errorbar(
-            row["speed_up"], _mean(row), yerr=_deviation(row), color=color, marker=marker,
+            speed, _mean(row), yerr=_deviation(row), color=color, marker=marker,
             markersize=12 if marker == "*" else 9, markerfacecolor="none", markeredgewidth=2, linestyle="none", capsize=4,
             label=row["name"],
         )  # fmt: skip
-    axes.set_xlabel(f"times the clips/s of {comparison['baseline']}", parse_math=False)
+    note = "" if speeds == [row["speed_up"] for row in others] else "; models of one speed side by side"
+    axes.set_xlabel(f"times the clips/s of {comparison['baseline']}{note}", parse_math=False)
     axes.set_ylabel("accuracy, %")
     axes.set_title(f"{comparison['data']}, {_over(comparison)}", loc="left", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     if rows:
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")  # no model lies under it
     return figure
+
+
+def _side_by_side(rows: list[Any]) -> list[float]:
+    """Give each row its place: its speed, or one beside it where others have the same."""
+    step = _STEP * max((row["speed_up"] for row in rows), default=0.0)
+    speeds = [row["speed_up"] for row in rows]
+    return [
+        speed + step * (speeds[:index].count(speed) - (speeds.count(speed) - 1) / 2)
+        for index, speed in enumerate(speeds)
+    ]
 
 
 def _draw_one_set_of_weights(axes: Axes, rows: list[Any], name: str) -> None:

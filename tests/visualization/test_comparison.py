@@ -30,6 +30,17 @@ def test_the_weights_of_the_baseline_are_a_line_and_all_others_points():
     ]
 
 
+def test_models_of_one_speed_stand_side_by_side():
+    results = comparison_example()
+    *_, first, second = results["comparison"]["rows"]
+    second["speed_up"] = first["speed_up"] = 8.0
+    (axes,) = draw_comparison(results).axes
+    left, right = [line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("s", "D")]
+    assert (left + right) / 2 == 8.0
+    assert right - left == pytest.approx(0.2)
+    assert axes.get_xlabel() == "times the clips/s of AST; models of one speed side by side"
+
+
 def test_the_deviation_of_every_row_is_drawn():
     rows = comparison_example()["comparison"]["rows"]
     (axes,) = draw_comparison(comparison_example()).axes
