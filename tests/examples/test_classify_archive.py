@@ -172,17 +172,6 @@ def test_no_sounds_are_told(place):
     assert done.stderr.splitlines()[-1].endswith("Look it up, or log in with `hf`.")
 
 
-def test_a_text_that_names_no_sounds_is_refused(place):
-    (place / "README.md").write_text("# Sounds\n\nFrom the garden.\n")
-    done = start(place, "none", sounds="README.md")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(
-        "Error: `sounds` must be a folder, a sound file, or a text file with a path a line, got README.md, of whose lines none "
-        "is a path that is there; the first one is '# Sounds'. Look from which folder on"
-    )
-    assert len(done.stderr.splitlines()) == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
