@@ -21,6 +21,7 @@ from fastast_hf.hub.conversion import ast_from_vision_transformer
 from fastast_hf.hub.safe_weights import check_safe_weights
 from fastast_hf.hub.sizes import check_only_head_is_new, check_whole_classifier, sizes_in_words
 from fastast_hf.model import FastASTConfig, FastASTForAudioClassification
+from fastast_hf.model.adapters import adapter_fields
 from fastast_hf.speed.variants import as_stock_ast
 
 AST_TYPES = (ASTConfig.model_type, FastASTConfig.model_type)
@@ -38,8 +39,8 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
         The student, with the merge schedule asked for.
 
     Raises:
-        ValueError: if neither or both of a checkpoint and a configuration are given, or the checkpoint's sizes are not those
-            of its weights, or it has no place for some.
+        ValueError: if neither or both of a checkpoint and a configuration are given, or the checkpoint is or has an adapter,
+            its sizes are not those of its weights, or it has no place for some.
     """
     path, download = arguments.model_name_or_path, arguments.download_options()
     if (path is None) == (arguments.config_name is None):
@@ -49,9 +50,11 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
         )
     fields = {**labels, **arguments.embedding_fields(), **arguments.merging_fields()}
     if path is None:
-        config = FastASTConfig.from_pretrained(str(arguments.config_name), **download)
+        config = FastASTConfig.from_pretrained(str(arguments.config_name), **labels, **download)
         return _draw_embeddings(FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields})))
-    if _model_type(path, download) in AST_TYPES:
+    model_type = _model_type(path, download)
+    _check_no_adapter(path, "model_name_or_path", download)
+    if model_type in AST_TYPES:
         options = {"ignore_mismatched_sizes": True, **fields, **download}
         return _open(FastASTForAudioClassification, path, "model_name_or_path", options, check_only_head_is_new)
     return ast_from_vision_transformer(path, **fields, **download)
@@ -73,8 +76,8 @@ def open_teacher(
         The teacher.
 
     Raises:
-        ValueError: if none is named, its weights are pickled, or its sizes are not those of its weights, or it has no place
-            for some.
+        ValueError: if none is named, it is or has an adapter, its weights are pickled, its config.json names native code, its
+            sizes are not those of its weights, or it has no place for some.
     """
     path, download = arguments.teacher_name_or_path, download_from.download_options() | {"revision": "main"}
     if path is None and arguments.teacher_config_name is None:
@@ -86,6 +89,7 @@ def open_teacher(
         config = EfficientATConfig.from_pretrained(str(arguments.teacher_config_name), **download)
         return EfficientATForAudioClassification(EfficientATConfig(**{**config.to_dict(), **labels}))
     model_type = _model_type(path, download)  # the first to ask for the checkpoint, and to tell that it is not there
+    _check_no_adapter(path, "teacher_name_or_path", download)
     check_safe_weights(path, download)
     knows_labels = _answers_with(path, labels, download)
     fields = download if knows_labels else {**labels, **download, "ignore_mismatched_sizes": True}
@@ -161,6 +165,15 @@ def _open(kind: Any, path: str, argument: str, options: dict[str, Any], check: C
         model, loading_info = kind.from_pretrained(path, output_loading_info=True, **options)
     check(path, loading_info, argument=argument)
     return model
+
+
+def _check_no_adapter(path: str, argument: str, download: dict[str, Any]) -> None:
+    """Refuse an adapter, alone or beside a model: transformers freezes the model under it, and a run saves whole models."""
+    if adapter_fields(path, **download) is not None:
+        raise ValueError(
+            f"`{argument}` must be a whole model, got {path} with a PEFT adapter. Merge it into its model once with PEFT's "
+            "`merge_and_unload`, save that with `save_pretrained`, and name the new folder."
+        )
 
 
 def _answers_with(path: str, labels: dict[str, Any], download: dict[str, Any]) -> bool:

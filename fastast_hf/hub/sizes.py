@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 
-from fastast_hf.hub.safe_weights import weight_shapes
+from fastast_hf.hub.checkpoints import checkpoint_config
+from fastast_hf.hub.safe_weights import check_adapter, weight_shapes
 from fastast_hf.model import FastASTConfig, FastASTModel
+from fastast_hf.model.adapters import path_of_base
 
 _COPY_BOTH = "Copy or download its config.json and its model.safetensors again, both from one place."
 
@@ -23,6 +25,8 @@ _NOT_BUILT = (ArithmeticError, AttributeError, LookupError, RuntimeError, Strict
 def check_sizes(name: str, config_dict: dict[str, Any], merging: dict[str, Any], **download: Any) -> None:
     """Refuse a config.json of no model, or of a larger one than its weights, which would take all time and memory to build.
 
+    Of a repository on the Hub with an adapter, transformers opens the model that the adapter names, whatever else is in it.
+
     Args:
         name: Folder, or name on the Hub, of a trained classifier.
         config_dict: What its config.json says.
@@ -32,24 +36,29 @@ def check_sizes(name: str, config_dict: dict[str, Any], merging: dict[str, Any],
     Raises:
         OSError: The weights cannot be read or reached.
         SafetensorError: They are cut short or are none.
-        ValueError: The sizes or other fields are impossible, or more than there are weights for, or there is no classifier.
+        ValueError: The sizes or other fields are impossible, or more than there are weights for, there is no classifier, or
+            the adapter is one that `check_adapter` refuses.
     """
-    shapes = weight_shapes(name, config_dict, **download)
+    base = path_of_base(name, **download)
+    if base != name:
+        config_dict = checkpoint_config(base, **download)
+    check_adapter(name, config_dict, download)
+    shapes = weight_shapes(base, config_dict, **download)
     if not shapes:
         return  # there are words for it
-    _check_none_missing(name, {*_CLASSIFIER} - shapes.keys(), "model")
+    _check_none_missing(base, {*_CLASSIFIER} - shapes.keys(), "model")
     num_weights = sum(map(math.prod, shapes.values()))
     num_labels = math.prod(shapes[_CLASSIFIER[0]][:1])
     for field, most in (("num_hidden_layers", len(shapes)), ("num_labels", num_labels)):
         if isinstance(number := config_dict.get(field), int) and number > most:
-            raise ValueError(f"`{field}` must be that of the weights, got {number} in {name}. {_COPY_BOTH}")
-    with _built_in_words(name):
-        config = FastASTConfig.from_pretrained(name, **merging, **download)
+            raise ValueError(f"`{field}` must be that of the weights, got {number} in {base}. {_COPY_BOTH}")
+    with _built_in_words(base):
+        config = FastASTConfig.from_pretrained(base, **merging, **download)
         with torch.device("meta"):  # shapes alone
             needed = sum(parameter.numel() for parameter in FastASTModel(config).parameters())
     if needed > num_weights:
         raise ValueError(
-            f"`model` must have the sizes of its weights in its config.json, got {name}, where a model of {needed:,} parameters is "
+            f"`model` must have the sizes of its weights in its config.json, got {base}, where a model of {needed:,} parameters is "
             f"described beside {num_weights:,} weights. {_COPY_BOTH}"
         )
 

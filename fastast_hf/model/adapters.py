@@ -23,6 +23,9 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _NAME = re.compile(r"\w{1,100}(\.\w{1,100}){0,20}", re.ASCII)
 _MOST_NAMES = 250  # of each kind: as patterns, they find room together in the cache of `re`
 
+# For orthogonal weights PEFT decomposes a matrix of rank x rank for each layer: seconds a layer at a rank in the thousands.
+_HIGHEST_ORTHOGONAL_RANK = 256
+
 # They describe, or belong to what is switched off; none is followed where transformers puts an adapter on. `auto_mapping` names
 # a module: PEFT writes it for every model of this package, and only its own Auto classes import it.
 _FREE = {
@@ -89,6 +92,8 @@ def path_of_base(path: Any, **download: Any) -> Any:
 def check_ranks(fields: dict[str, Any], path: Any, highest: int, of_what: str) -> None:
     """Refuse an adapter of a higher rank than can be, before it takes all time and memory to build.
 
+    `r` is free where `rank_pattern` has a rank for all of `target_modules`: PEFT builds nothing of it then.
+
     Args:
         fields: what `adapter_fields` gives.
         path: where it is.
@@ -98,13 +103,23 @@ def check_ranks(fields: dict[str, Any], path: Any, highest: int, of_what: str) -
     Raises:
         ValueError: naming the field.
     """
-    ranks = [("r", fields["r"]), *(("rank_pattern", rank) for rank in (fields.get("rank_pattern") or {}).values())]
+    patterns = fields.get("rank_pattern") or {}
+    ranks = [("rank_pattern", rank) for rank in patterns.values()]
+    if not all(any(_covers(pattern, name) for pattern in patterns) for name in fields["target_modules"]):
+        ranks.insert(0, ("r", fields["r"]))
+    if fields.get("init_lora_weights") == "orthogonal" and highest > _HIGHEST_ORTHOGONAL_RANK:
+        highest, of_what = _HIGHEST_ORTHOGONAL_RANK, "the highest of orthogonal weights"
     for field, rank in ranks:
         if rank > highest:
             raise ValueError(
                 f"`{field}` must be at most {highest}, {of_what}, in an adapter_config.json, got {rank} in {path}. Copy or "
                 "download the adapter again, both files from one place."
             )
+
+
+def _covers(pattern: str, name: str) -> bool:
+    """Tell whether the rank of a pattern holds for every layer that a name of `target_modules` finds; one with `^` finds one."""
+    return name == pattern or name.endswith(f".{pattern}")
 
 
 def _read_json(file: str) -> Any:
@@ -159,8 +174,12 @@ _PLAIN_NAMES = f"a list of at most {_MOST_NAMES} plain names of modules"
 
 _WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "peft_type": (lambda value: value == "LORA", "LORA"),
-    "bias": (lambda value: value in (None, "none"), "none"),
-    "init_lora_weights": (lambda value: value in (True, False, "gaussian"), "true, false or gaussian"),
+    "bias": (lambda value: value in ("none", "all", "lora_only"), "none, all or lora_only"),
+    "lora_bias": (lambda value: isinstance(value, bool), "true or false"),
+    "init_lora_weights": (
+        lambda value: isinstance(value, bool) or value in ("gaussian", "orthogonal"),
+        "true, false, gaussian or orthogonal",
+    ),
     "target_modules": (lambda value: value and _are_names(value), _PLAIN_NAMES),
     "exclude_modules": (lambda value: not value or _are_names(value), _PLAIN_NAMES),
     "modules_to_save": (lambda value: not value or _are_names(value), _PLAIN_NAMES),

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from transformers import ASTConfig
 from transformers.utils import CONFIG_NAME
 
-from .config_fields import check_dtype, check_labels, check_layers, check_patch_grid
+from .config_fields import (
+    check_dtype,
+    check_labels,
+    check_layers,
+    check_patch_grid,
+    labels_as_text,
+    without_replaced_labels,
+)
 from .json_files import parse_object
 from .merge_schedule import MergeSchedule, check_merging, plan_merges
 from .native_code import check_attention_name, check_not_quantized
@@ -73,7 +80,7 @@ class FastASTConfig(ASTConfig):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _MERGING_FIELDS:
-            super().__setattr__(name, value)
+            super().__setattr__(name, labels_as_text(name, value))
             return
         value = _as_json(value)
         if not getattr(self, "_post_init_done", False):
@@ -202,14 +209,18 @@ class FastASTConfig(ASTConfig):
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
         """Build a configuration from a dictionary and keywords, which win.
 
-        The parent assigns the keywords one by one; a schedule and the length that it is checked against belong together.
+        The parent assigns the keywords one by one; a schedule and the length that it is checked against belong together, and
+        so do labels and their number, of which what the keywords replace need not make sense.
 
         Raises:
             ValueError: if a newer version wrote the dictionary and this one would read it wrongly.
         """
         unknown = {name for name in config_dict if not name.startswith("_")} - {field.name for field in fields(cls)}
         check_saved_version(config_dict.get("fastast_version"), unknown - _FIELDS_OF_ANY_CONFIG)
-        together = {name: kwargs.pop(name) for name in _MERGING_FIELDS if name in kwargs}
+        config_dict = without_replaced_labels(config_dict, kwargs)
+        if kwargs.get("id2label") is not None:
+            kwargs.pop("num_labels", None)  # names tell their number; the parent has the later of both win
+        together = {name: kwargs.pop(name) for name in (*_MERGING_FIELDS, *_LABEL_FIELDS) if name in kwargs}
         return_unused_kwargs = kwargs.pop("return_unused_kwargs", False)
         if config_dict.get("model_type") == ASTConfig.model_type:
             config_dict = {**config_dict, "model_type": cls.model_type}
@@ -258,6 +269,7 @@ _MERGING_FIELDS = (
     "tokens_merged_per_layer",
     "proportional_attention",
 )
+_LABEL_FIELDS = ("id2label", "label2id", "problem_type")
 _FIELDS_OF_THE_FIRST_VERSION = {"merge_ratio", "tokens_merged_per_layer", "proportional_attention", "fastast_version"}
 _PATCH_GRID_FIELDS = ("patch_size", "num_mel_bins", "frequency_stride", "time_stride", "max_length")
 

@@ -43,7 +43,8 @@ class SafeWeightsMixin:
         kwargs["use_safetensors"] = True  # transformers' default takes pytorch_model.bin where there is nothing else
         if pretrained_model_name_or_path is not None:
             download = {name: kwargs[name] for name in _DOWNLOAD if name in kwargs}
-            check_shards(pretrained_model_name_or_path, variant=kwargs.get("variant"), **download)
+            base = path_of_base(pretrained_model_name_or_path, **download)
+            check_shards(base, variant=kwargs.get("variant"), **download)
         try:
             return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)  # type: ignore[misc]
         except OSError as error:
@@ -71,7 +72,8 @@ class SafeWeightsMixin:
             What was found of it.
 
         Raises:
-            ValueError: if it is another kind of adapter, of a higher rank than the model is wide, or its weights are pickled.
+            ValueError: if it is another kind of adapter, of a higher rank than the model's widest layer, or its weights are
+                pickled.
         """
         load_config = kwargs.get("load_config")
         options = {**vars(load_config), **kwargs} if load_config is not None else kwargs
@@ -89,7 +91,8 @@ class SafeWeightsMixin:
                 raise ValueError(
                     f"`peft_model_id` must hold an adapter_config.json, and PEFT be installed, got {name}. Check both."
                 )
-            check_ranks(fields, name, self.config.hidden_size, "the width of the model")
+            widest = max(self.config.hidden_size, self.config.intermediate_size)
+            check_ranks(fields, name, widest, "the width of the model's widest layer")
         return super().load_adapter(peft_model_id, adapter_name, peft_config, **kwargs)  # type: ignore[misc]
 
     @classmethod
@@ -128,15 +131,14 @@ def check_shards(path: Any, *, variant: str | None = None, **download: Any) -> N
     transformers opens each by its ending, and what has another one as a pickle.
 
     Args:
-        path: a folder, or a name on the Hub; of an adapter, the model that it names is looked at.
+        path: a folder, or a name on the Hub; of an adapter, what `path_of_base` gives.
         variant: see `PreTrainedModel.from_pretrained`.
         **download: `cache_dir`, `local_files_only`, `proxies`, `revision`, `subfolder`, `token`.
 
     Raises:
-        ValueError: if it does, or is no such index; or of an adapter, see `adapter_fields`.
+        ValueError: if it does, or is no such index.
     """
     name = SAFE_WEIGHTS_INDEX_NAME if variant is None else SAFE_WEIGHTS_INDEX_NAME.replace(".json", f".{variant}.json")
-    path = path_of_base(path, **download)
     index = cached_file(path, name, _raise_exceptions_for_missing_entries=False, **download)
     if index is None:
         return

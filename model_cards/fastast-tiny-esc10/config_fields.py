@@ -1,6 +1,7 @@
 """What the fields of a configuration may hold, beside the merge schedule: words for what no model can be built of."""
 
 import math
+from numbers import Real
 from typing import Any
 
 from transformers.activations import ACT2FN
@@ -20,7 +21,7 @@ def check_labels(id2label: Any, num_labels: Any = 1) -> None:
     Raises:
         ValueError: if it is no dictionary from 0, 1, 2, ... to text, or the number is none.
     """
-    if not isinstance(num_labels, int) or isinstance(num_labels, bool) or num_labels < 1:
+    if not _is_count(num_labels):
         raise ValueError(
             f"`num_labels` must be an int of at least 1, got {num_labels!r}. Leave it out beside `id2label`, which tells it."
         )
@@ -37,6 +38,50 @@ def check_labels(id2label: Any, num_labels: Any = 1) -> None:
             )
         if not isinstance(label, str):
             raise ValueError(f"`id2label` must hold names as text, got {label!r} for {key}. {how}")
+
+
+def labels_as_text(field: str, value: Any) -> Any:
+    """Give names of labels that are numbers as text: a program that counts its classes may write them so.
+
+    Args:
+        field: name of any field.
+        value: what it holds.
+
+    Returns:
+        The value; of `id2label` and `label2id` with such names as text.
+
+    Example:
+    ```python
+    >>> labels_as_text("id2label", {0: 7, 1: "rain"})
+    {0: '7', 1: 'rain'}
+
+    ```
+    """
+    if field == "id2label" and isinstance(value, dict):
+        return {index: _number_as_text(label) for index, label in value.items()}
+    if field == "label2id" and isinstance(value, dict):
+        return {_number_as_text(label): index for label, index in value.items()}
+    return value
+
+
+def without_replaced_labels(config_dict: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what a file says of labels where keywords name others, or tell another number of them.
+
+    Args:
+        config_dict: what is in the file.
+        given: the keywords.
+
+    Returns:
+        What they leave of it.
+    """
+    names = config_dict.get("id2label")
+    if given.get("id2label") is not None:
+        replaced: tuple[str, ...] = ("id2label", "num_labels")
+    elif "num_labels" in given and isinstance(names, dict) and len(names) != given["num_labels"]:
+        replaced = ("id2label", "label2id")
+    else:
+        return config_dict
+    return {name: value for name, value in config_dict.items() if name not in replaced}
 
 
 def check_dtype(dtype: Any) -> None:
@@ -100,6 +145,18 @@ def check_layers(config: Any) -> None:
         )
 
 
+def _number_as_text(name: Any) -> Any:
+    return str(name) if isinstance(name, Real) and not isinstance(name, bool) else name
+
+
+def _is_count(number: Any) -> bool:
+    """Tell a whole number from 1 on, numpy's and torch's included."""
+    try:
+        return not isinstance(number, bool) and bool(range(number))  # it has something in it
+    except TypeError:
+        return False
+
+
 def _check_counts(config: Any, names: tuple[str, ...]) -> None:
     for name in names:
         if (count := getattr(config, name)) < 1:
@@ -108,4 +165,11 @@ def _check_counts(config: Any, names: tuple[str, ...]) -> None:
             )
 
 
-__all__ = ["check_dtype", "check_labels", "check_layers", "check_patch_grid"]
+__all__ = [
+    "check_dtype",
+    "check_labels",
+    "check_layers",
+    "check_patch_grid",
+    "labels_as_text",
+    "without_replaced_labels",
+]

@@ -29,6 +29,13 @@ LABELS = {
 }
 
 
+TINY_WAV2VEC2 = {
+    **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
+    **{"conv_dim": (8,), "conv_stride": (4,), "conv_kernel": (4,), "num_feat_extract_layers": 1},
+    "classifier_proj_size": 8,
+}
+
+
 @pytest.fixture
 def ast_folder(tmp_path):
     torch.manual_seed(0)
@@ -154,6 +161,59 @@ def test_labels_that_are_no_dictionary_are_other_labels(ast_folder):
     assert not knows_task(TeacherArguments(teacher_name_or_path=str(ast_folder)), ModelArguments(), LABELS)
 
 
+@pytest.mark.parametrize("labels", [{"0": 0, "1": 1, "2": 2}, {"1": "a", "2": "b", "3": "c"}])
+def test_labels_of_a_start_that_are_replaced_need_not_make_sense(labels, ast_folder, tmp_path):
+    change_config(ast_folder, id2label=labels, label2id={str(name): int(index) for index, name in labels.items()})
+    student = open_student(ModelArguments(model_name_or_path=str(ast_folder)), LABELS)
+    arguments = TeacherArguments(teacher_name_or_path=str(ast_folder))
+    teacher = open_teacher(arguments, ModelArguments(), LABELS, STUDENT)
+    fresh = open_student(ModelArguments(config_name=str(ast_folder)), LABELS)
+    assert student.config.id2label == teacher.config.id2label == fresh.config.id2label == LABELS["id2label"]
+
+
+def test_a_teacher_may_have_numbers_as_labels(ast_folder):
+    ASTForAudioClassification(ASTConfig(**SIZES, max_length=64, num_labels=3)).save_pretrained(ast_folder)
+    change_config(ast_folder, id2label={"0": 0, "1": 1, "2": 2}, label2id={"0": 0, "1": 1, "2": 2})
+    labels = {"id2label": {0: "2", 1: "1", 2: "0"}, "label2id": {"2": 0, "1": 1, "0": 2}}
+    arguments = TeacherArguments(teacher_name_or_path=str(ast_folder))
+    assert knows_task(arguments, ModelArguments(), labels)
+    teacher = open_teacher(arguments, ModelArguments(), labels, STUDENT)
+    assert teacher.config.id2label == {0: "0", 1: "1", 2: "2"}, "its own order"
+
+
+def adapter_of(base, folder):
+    peft = pytest.importorskip("peft", reason="peft is not installed")
+    model = FastASTForAudioClassification.from_pretrained(base)
+    peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+@pytest.mark.parametrize("place", ["alone", "beside its model", "beside a configuration"])
+def test_an_adapter_is_merged_before_it_is_a_start(place, ast_folder, tmp_path):
+    """transformers would freeze the model under it, and save the adapter alone."""
+    folder = adapter_of(ast_folder, tmp_path / "adapter")
+    files = {"beside its model": ("config.json", "model.safetensors"), "beside a configuration": ("config.json",)}
+    for name in files.get(place, ()):
+        (folder / name).write_bytes((ast_folder / name).read_bytes())
+    path = str(folder)
+    wrong = rf" must be a whole model, got {path} with a PEFT adapter\. Merge it .* `merge_and_unload`, save that with"
+    with pytest.raises(ValueError, match="`model_name_or_path`" + wrong):
+        open_student(ModelArguments(model_name_or_path=path), LABELS)
+    with pytest.raises(ValueError, match="`teacher_name_or_path`" + wrong):
+        open_teacher(TeacherArguments(teacher_name_or_path=path), ModelArguments(), LABELS, STUDENT)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_what_the_words_on_adapters_advise_works(ast_folder, tmp_path):
+    peft = pytest.importorskip("peft", reason="peft is not installed")
+    base = FastASTForAudioClassification.from_pretrained(ast_folder)
+    merged = peft.PeftModel.from_pretrained(base, adapter_of(ast_folder, tmp_path / "adapter")).merge_and_unload()
+    merged.save_pretrained(tmp_path / "merged")
+    student = open_student(ModelArguments(model_name_or_path=str(tmp_path / "merged")), LABELS)
+    assert all(parameter.requires_grad for parameter in student.parameters())
+
+
 def test_a_start_that_was_never_downloaded_is_told_as_such_offline(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     wrong = r"`model` must be a folder or a name on the Hub, got you/far\. .*couldn't connect"
@@ -178,9 +238,7 @@ def test_a_teacher_that_knows_the_labels_has_weights_for_its_answers(tmp_path, k
     if kind == "cnn":
         teacher = EfficientATForAudioClassification(EfficientATConfig(width_multiplier=0.1, **LABELS))
     else:
-        tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-        tiny |= {"conv_dim": (8,), "conv_stride": (4,), "conv_kernel": (4,), "num_feat_extract_layers": 1}
-        teacher = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**tiny, classifier_proj_size=8, **LABELS))
+        teacher = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**TINY_WAV2VEC2, **LABELS))
     teacher.save_pretrained(tmp_path)
     arguments = TeacherArguments(teacher_name_or_path=str(tmp_path))
     assert open_teacher(arguments, ModelArguments(), LABELS, STUDENT).config.id2label == LABELS["id2label"]
@@ -191,6 +249,32 @@ def test_a_teacher_that_knows_the_labels_has_weights_for_its_answers(tmp_path, k
     wrong = rf"`teacher_name_or_path` must be a trained classifier, got .* without {re.escape(last)}\."
     with pytest.raises(ValueError, match=wrong):
         open_teacher(arguments, ModelArguments(), LABELS, STUDENT)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("quantization_config", {"quant_method": "fbgemm_fp8"}),
+        ("quantization_config", {"quant_method": "fp8"}),
+        ("attn_implementation", "kernels-community/flash-attn2"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["cnn", "wav2vec2", "ast", "vit"])
+def test_a_start_cannot_name_native_code(kind, field, value, ast_folder, tmp_path):
+    folder = ast_folder if kind == "ast" else tmp_path
+    if kind == "cnn":
+        EfficientATForAudioClassification(EfficientATConfig(width_multiplier=0.1)).save_pretrained(folder)
+    if kind == "wav2vec2":
+        Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**TINY_WAV2VEC2)).save_pretrained(folder)
+    if kind == "vit":
+        ViTModel(ViTConfig(**SIZES, image_size=64)).save_pretrained(folder)
+    change_config(folder, **{field: value})
+    wrong = rf"`{field}` must .* in a config\.json, got .* Remove it"
+    with pytest.raises(ValueError, match=wrong):
+        open_teacher(TeacherArguments(teacher_name_or_path=str(folder)), ModelArguments(), LABELS, STUDENT)
+    if kind in ("ast", "vit"):
+        with pytest.raises(ValueError, match=wrong):
+            open_student(ModelArguments(model_name_or_path=str(folder)), LABELS)
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])

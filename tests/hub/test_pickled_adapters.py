@@ -5,17 +5,24 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import ASTForAudioClassification, AutoModelForAudioClassification
+from transformers import ASTFeatureExtractor, ASTForAudioClassification, AutoModelForAudioClassification
 
 from fastast_hf import FastASTForAudioClassification
-from fastast_hf.hub.safe_weights import check_safe_weights, weight_shapes
-from tests.conftest import tiny_ast, tiny_input
+from fastast_hf.classification.loading import load_classifier
+from fastast_hf.hub.safe_weights import check_safe_weights
+from fastast_hf.hub.sizes import check_sizes
+from tests.conftest import SIZES, tiny_ast, tiny_input
 from tests.test_pickled_weights import DOORS_OF_AST, Bomb, with_index
 
 peft = pytest.importorskip("peft", reason="peft is not installed")
 
 # PEFT 0.21 asks transformers by a name that is on its way out.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+
+# A training takes no adapter at all, see tests/experiment/test_start.py.
+DOORS = {name: door for name, door in DOORS_OF_AST.items() if name not in ("student", "teacher")} | {
+    "check": lambda folder: check_safe_weights(str(folder), {})
+}
 
 
 @pytest.fixture
@@ -69,7 +76,7 @@ def test_an_adapter_of_safetensors_is_put_on(adapter, base):
     assert not torch.equal(with_it(tiny_input()).logits, without(tiny_input()).logits)
 
 
-@pytest.mark.parametrize("door", ["FastASTModel", "FastASTForAudioClassification", "teacher"])
+@pytest.mark.parametrize("door", ["FastASTModel", "FastASTForAudioClassification", "check"])
 def test_an_adapter_cannot_name_a_model_of_pickles(door, adapter, base):
     weights = load_file(base / "model.safetensors")
     with_index(base, pickled(base / "model.safetensors").name, weights)
@@ -77,7 +84,13 @@ def test_an_adapter_cannot_name_a_model_of_pickles(door, adapter, base):
     with pytest.raises(
         ValueError, match=r"`model\.safetensors\.index\.json` must .* got 'model\.bin' in .*base\. Pickled"
     ):
-        DOORS_OF_AST[door](adapter)
+        DOORS[door](adapter)
+
+
+def test_the_model_of_an_adapter_has_a_configuration(adapter, base):
+    (base / "config.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"`config\.json` must be a JSON object of settings, got .*base with another"):
+        check_safe_weights(str(adapter), {})
 
 
 def test_a_pickled_adapter_of_the_hub_is_refused(adapter, base, hub):
@@ -95,6 +108,13 @@ def test_a_pickled_adapter_of_the_hub_is_refused(adapter, base, hub):
         check_safe_weights("you/pickled", {"revision": "main"})
     with pytest.raises(ValueError, match=message):
         FastASTForAudioClassification.from_pretrained("you/pickled")
+
+
+@pytest.mark.parametrize("door", ["student", "teacher"])
+def test_a_training_takes_no_adapter_of_the_hub(door, model_with_adapter, hub):
+    hub.publish(model_with_adapter, "you/whole")
+    with pytest.raises(ValueError, match=r"_name_or_path` must be a whole model, got you/whole with a PEFT adapter\."):
+        DOORS_OF_AST[door]("you/whole")
 
 
 def lead_to_a_pickle(folder, elsewhere, bomb):
@@ -132,21 +152,76 @@ def test_an_adapter_cannot_lead_to_pickles_elsewhere(door, model_with_adapter, b
     assert opened == []
 
 
-@pytest.mark.parametrize("door", DOORS_OF_AST)
+@pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (
-            {"r": 1_000_000},
-            r"`r` must be at most (2|32), the (rank of its weights|width of the model), .* got 1000000 in",
-        ),
-        ({"rank_pattern": {"q_proj": 10**6}}, r"`rank_pattern` must be at most (2|32), the .* got 1000000 in"),
+        ({"r": 10**6}, r"`r` must be at most 48, the width of the model's widest layer, .* got 1000000 in"),
+        ({"rank_pattern": {"q_proj": 10**6}}, r"`rank_pattern` must be at most 48, the width of .* got 1000000 in"),
         ({"target_modules": "(([a-z._0-9]+)+)+X"}, r"`target_modules` must be a list of .* plain names"),
     ],
 )
 def test_an_adapter_takes_no_time_and_memory_without_bound(fields, message, door, model_with_adapter):
     with pytest.raises(ValueError, match=message):
-        DOORS_OF_AST[door](told(model_with_adapter, **fields))
+        DOORS[door](told(model_with_adapter, **fields))
+
+
+def test_an_adapter_is_held_to_its_weights_where_nobody_knows_the_model_s_width(model_with_adapter):
+    config = json.loads((model_with_adapter / "config.json").read_text())
+    del config["hidden_size"], config["intermediate_size"]
+    (model_with_adapter / "config.json").write_text(json.dumps(config | {"model_type": "whisper"}))
+    check_safe_weights(str(model_with_adapter), {})
+    with pytest.raises(ValueError, match=r"`r` must be at most 2, the rank of its weights, .* got 3 in"):
+        check_safe_weights(str(told(model_with_adapter, r=3)), {})
+
+
+def test_the_sizes_are_those_of_the_model_that_is_loaded(model_with_adapter, base, hub):
+    """Of a repository with whole weights and an adapter, transformers loads what the adapter names, unlike of a folder."""
+    ASTFeatureExtractor(**SIZES).save_pretrained(model_with_adapter)
+    adapter = load_file(model_with_adapter / "adapter_model.safetensors")
+    only_first = {name: weight for name, weight in adapter.items() if "layers.0." in name}
+    save_file(only_first, model_with_adapter / "adapter_model.safetensors")
+    hub.publish(base, "you/base")
+    hub.publish(name_base(model_with_adapter, "you/base"), "you/whole")
+    model, _ = load_classifier("you/whole")
+    assert model.config.num_hidden_layers == 1, "the base's, and not the two of the repository itself"
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2000}))
+    hub.publish(base, "you/large")
+    hub.publish(name_base(model_with_adapter, "you/large"), "you/bad")
+    message = r"`num_hidden_layers` must be that of the weights, got 2000 in you/large\. Copy or download its config"
+    with pytest.raises(ValueError, match=message):
+        load_classifier("you/bad")
+
+
+@pytest.mark.filterwarnings("ignore:.*invalid shape:peft.PeftWarning")  # PEFT 0.21 takes a bias for half of a weight
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"r": 16, "target_modules": ["q_proj", "v_proj"], "rank_pattern": {"q_proj": 8, "v_proj": 2}},
+        {"r": 40, "target_modules": ["fc1", "fc2"]},
+        {"r": 48, "target_modules": ["q_proj"]},
+        {"target_modules": ["q_proj"], "bias": "all", "modules_to_save": ["classifier"]},
+        {"target_modules": ["q_proj"], "bias": "lora_only"},
+        {"target_modules": ["q_proj"], "lora_bias": True},
+        {"target_modules": ["q_proj"], "init_lora_weights": "orthogonal"},
+    ],
+)
+def test_a_trained_adapter_answers_as_it_was_trained(options, base, tmp_path):
+    trained = peft.get_peft_model(FastASTForAudioClassification.from_pretrained(base), peft.LoraConfig(**options))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.2, generator=generator)
+        expected = trained.eval()(input_values=tiny_input()).logits
+    trained.save_pretrained(tmp_path / "adapter")
+    check_safe_weights(str(tmp_path / "adapter"), {})
+    model = FastASTForAudioClassification.from_pretrained(tmp_path / "adapter")
+    with torch.no_grad():
+        torch.testing.assert_close(model(tiny_input()).logits, expected)
+        without = FastASTForAudioClassification.from_pretrained(base)(tiny_input()).logits
+    assert not torch.allclose(without, expected)
 
 
 @pytest.mark.parametrize("door", DOORS_OF_AST)
@@ -166,7 +241,7 @@ def test_what_is_no_adapter_is_not_put_on(base, tmp_path):
 def test_an_adapter_of_the_right_sizes_passes(model_with_adapter):
     config_dict = json.loads((model_with_adapter / "config.json").read_text())
     told(model_with_adapter, r=1, rank_pattern={"^x.q_proj": 1, "q_proj": 2, "layers.0.attention.q_proj": 1})
-    assert weight_shapes(str(model_with_adapter), config_dict)
+    check_sizes(str(model_with_adapter), config_dict, {})
     check_safe_weights(str(model_with_adapter), {})
 
 
@@ -176,9 +251,12 @@ LAYER = r"audio_spectrogram_transformer\.layers\.\d\.attention\.q_proj"
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"r": 3}, r"`r` must be at most 2, the rank of its weights, in an adapter_config\.json, got 3 in"),
+        (
+            {"r": 49},
+            r"`r` must be at most 48, the width of the model's widest layer, in an adapter_config\.json, got 49",
+        ),
         ({"r": 1}, rf"`r` must be the rank of the adapter's weights, 2 for {LAYER}, got 1 in .* Save it again"),
-        ({"rank_pattern": {"k_proj": 3}}, r"`rank_pattern` must be at most 2, the rank of its weights, .* got 3 in"),
+        ({"rank_pattern": {"k_proj": 49}}, r"`rank_pattern` must be at most 48, the width of the .* got 49 in"),
         (
             {"rank_pattern": {"q_proj": 1}},
             rf"`rank_pattern` must be the rank of the adapter's .* 2 for {LAYER}, got 1 in",
@@ -192,7 +270,7 @@ def test_a_configuration_tells_the_sizes_of_the_adapter(fields, message, model_w
     with pytest.raises(ValueError, match=message):
         check_safe_weights(str(model_with_adapter), {})
     with pytest.raises(ValueError, match=message):
-        weight_shapes(str(model_with_adapter), config_dict)
+        check_sizes(str(model_with_adapter), config_dict, {})
 
 
 @pytest.mark.parametrize(

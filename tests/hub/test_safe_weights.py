@@ -5,8 +5,12 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import ViTConfig, ViTModel
 
 from fastast_hf import FastASTForAudioClassification
+from fastast_hf.experiment.arguments import ModelArguments
+from fastast_hf.experiment.converting import convert_checkpoint
+from fastast_hf.hub.conversion import ast_from_vision_transformer
 from fastast_hf.hub.safe_weights import check_safe_weights, weight_shapes
 from tests.conftest import tiny_ast
 
@@ -75,6 +79,26 @@ def test_an_index_that_is_nested_deeply_is_told(tmp_path):
     )
     with pytest.raises(ValueError, match=message):
         weight_shapes(str(tmp_path), {})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("quantization_config", {"quant_method": "fp8"}), ("attn_implementation", "kernels-community/flash-attn2")],
+)
+@pytest.mark.parametrize("door", ["check", "library", "command"])
+def test_a_vision_transformer_cannot_name_native_code(door, field, value, tmp_path):
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
+    ViTModel(ViTConfig(**sizes, image_size=32)).save_pretrained(tmp_path / "vit")
+    path = tmp_path / "vit" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    arguments = ModelArguments(model_name_or_path=str(tmp_path / "vit"))
+    doors = {
+        "check": lambda: check_safe_weights(str(tmp_path / "vit"), {}),
+        "library": lambda: ast_from_vision_transformer(tmp_path / "vit"),
+        "command": lambda: convert_checkpoint(arguments, tmp_path / "new", labels=["dog", "rain"]),
+    }
+    with pytest.raises(ValueError, match=rf"`{field}` must .* in a config\.json, got .* Remove it"):
+        doors[door]()
 
 
 def test_a_repository_that_is_not_there_is_told(hub):

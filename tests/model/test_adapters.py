@@ -31,6 +31,7 @@ def test_a_folder_without_an_adapter_has_no_fields(tmp_path):
     assert path_of_base(tmp_path) == tmp_path
 
 
+@pytest.mark.filterwarnings("ignore:.*invalid shape:peft.PeftWarning")  # PEFT 0.21 takes a bias for half of a weight
 @pytest.mark.parametrize(
     "options",
     [
@@ -47,6 +48,10 @@ def test_a_folder_without_an_adapter_has_no_fields(tmp_path):
         },
         {"target_modules": ["q_proj"], "init_lora_weights": "gaussian"},
         {"target_modules": ["q_proj"], "init_lora_weights": False},
+        {"target_modules": ["q_proj"], "init_lora_weights": "orthogonal"},
+        {"target_modules": ["q_proj"], "bias": "all"},
+        {"target_modules": ["q_proj"], "bias": "lora_only"},
+        {"target_modules": ["q_proj"], "lora_bias": True},
     ],
 )
 def test_what_peft_writes_for_plain_lora_passes(options, tmp_path):
@@ -84,8 +89,12 @@ def test_what_peft_writes_for_plain_lora_passes(options, tmp_path):
         ("rank_pattern", {f"a{number}": 2 for number in range(251)}, "ranks from 1 by plain names"),
         ("alpha_pattern", {BACKTRACKING: 2}, "numbers by plain names"),
         ("alpha_pattern", {"q_proj": "2"}, "numbers by plain names"),
-        ("bias", "all", "none"),
-        *(("init_lora_weights", name, "true, false or gaussian") for name in ("pissa", "olora", "loftq", "corda", "eva")),
+        *(("bias", value, "none, all or lora_only") for value in ("boft_only", None, ["all"])),
+        ("lora_bias", "yes", "true or false"),
+        *(
+            ("init_lora_weights", value, "true, false, gaussian or orthogonal")
+            for value in ("pissa", "olora", "loftq", "corda", "eva", "mica", "lora_ga", 1, None)
+        ),
         ("adapters", {"0": "/elsewhere"}, "off or left out"),
         ("megatron_config", {"a": 1}, "off or left out"),
         ("corda_config", {"cache_file": "/elsewhere"}, "off or left out"),
@@ -95,7 +104,6 @@ def test_what_peft_writes_for_plain_lora_passes(options, tmp_path):
         ("target_parameters", ["weight"], "off or left out"),
         ("layer_replication", [[0, 12]] * 2000, "off or left out"),
         ("use_dora", True, "off or left out"),
-        ("lora_bias", True, "off or left out"),
         ("what_peft_will_know", "/elsewhere", "off or left out"),
     ],
 )  # fmt: skip
@@ -139,12 +147,45 @@ def test_without_peft_an_adapter_is_not_followed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("field", ["r", "rank_pattern"])
 def test_a_rank_has_a_bound(field):
-    fields = {"r": 4, "rank_pattern": {"q_proj": 4}} | {field: 5 if field == "r" else {"k_proj": 1, "q_proj": 5}}
+    fields = PLAIN | {"r": 4, "rank_pattern": {"k_proj": 4}}
+    fields[field] = 5 if field == "r" else {"v_proj": 1, "k_proj": 5}
     check_ranks(fields, "x", 5, "the width of the model")
     with pytest.raises(
         ValueError, match=rf"`{field}` must be at most 4, the width of the model, in .*, got 5 in x\. Copy"
     ):
         check_ranks(fields, "x", 4, "the width of the model")
+
+
+@pytest.mark.parametrize(
+    ("targets", "patterns", "is_free"),
+    [
+        (["q_proj", "v_proj"], ["q_proj", "v_proj"], True),
+        (["layers.0.attention.q_proj", "attention.v_proj"], ["q_proj", "attention.v_proj"], True),
+        (["q_proj", "v_proj"], ["q_proj"], False),
+        (["q_proj"], ["attention.q_proj"], False),
+        (["q_proj"], ["^q_proj"], False),
+        (["xq_proj"], ["q_proj"], False),
+        (["q_proj"], [], False),
+    ],
+)
+def test_a_rank_of_which_no_layer_is_built_is_free(targets, patterns, is_free):
+    fields = {"r": 10**6, "target_modules": targets, "rank_pattern": dict.fromkeys(patterns, 4)}
+    if is_free:
+        check_ranks(fields, "x", 4, "the width of the model")
+        return
+    with pytest.raises(ValueError, match=r"`r` must be at most 4, the width of the model, in .*, got 1000000 in x\."):
+        check_ranks(fields, "x", 4, "the width of the model")
+
+
+def test_orthogonal_weights_are_of_a_low_rank():
+    """PEFT decomposes a matrix of rank x rank for each layer."""
+    fields = PLAIN | {"r": 256, "init_lora_weights": "orthogonal"}
+    check_ranks(fields, "x", 3072, "the width of the model")
+    message = r"`r` must be at most 256, the highest of orthogonal weights, in .*, got 258 in x\."
+    with pytest.raises(ValueError, match=message):
+        check_ranks(fields | {"r": 258}, "x", 3072, "the width of the model")
+    with pytest.raises(ValueError, match=r"`r` must be at most 32, the width of the model, in .*, got 256 in x\."):
+        check_ranks(fields, "x", 32, "the width of the model")
 
 
 def test_the_module_that_auto_mapping_names_is_not_imported(tmp_path):

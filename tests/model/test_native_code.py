@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fastast_hf import FastASTConfig
-from fastast_hf.model.native_code import check_attention_name
+from fastast_hf.model.native_code import check_attention_name, check_not_quantized
 
 
 @pytest.fixture
@@ -47,6 +47,8 @@ def test_a_configuration_cannot_ask_for_quantized_weights(configuration):
         ValueError, match=r"`quantization_config` must not be in a config\.json, got .*bitsandbytes.* Remove"
     ):
         FastASTConfig.from_pretrained(folder)
+    with pytest.raises(ValueError, match=r"`quantization_config` must not be in a config\.json, got \{\}\. Remove"):
+        check_not_quantized({"quantization_config": {}})
     own = FastASTConfig.from_pretrained(
         configuration(quantization_config=None), quantization_config={"quant_method": "x"}
     )
