@@ -218,7 +218,7 @@ class FastASTConfig(ASTConfig):
         unknown = {name for name in config_dict if not name.startswith("_")} - {field.name for field in fields(cls)}
         check_saved_version(config_dict.get("fastast_version"), unknown - _FIELDS_OF_ANY_CONFIG)
         config_dict = without_replaced_labels(config_dict, kwargs)
-        if "id2label" in kwargs:
+        if kwargs.get("id2label") is not None:
             kwargs.pop("num_labels", None)  # names tell their number; the parent has the later of both win
         together = {name: kwargs.pop(name) for name in (*_MERGING_FIELDS, *_LABEL_FIELDS) if name in kwargs}
         return_unused_kwargs = kwargs.pop("return_unused_kwargs", False)

@@ -148,7 +148,9 @@ def test_labels_that_keywords_leave_are_told(ast_folder, tmp_path):
     fields = json.loads((ast_folder / "config.json").read_text()) | {"id2label": {"1": "a", "2": "b"}}
     (tmp_path / "config.json").write_text(json.dumps(fields))
     for given in ({}, {"num_labels": 2}, {"label2id": {"a": 0, "b": 1}}, {"id2label": {0: "a", 2: "b"}}):
-        with pytest.raises(ValueError, match=r"`id2label` must name the labels from 0 to 1, got the id '?2'? among 2\."):
+        with pytest.raises(
+            ValueError, match=r"`id2label` must name the labels from 0 to 1, got the id '?2'? among 2\."
+        ):
             FastASTConfig.from_pretrained(tmp_path, **given)
 
 
