@@ -133,10 +133,14 @@ def test_a_link_in_the_folder_is_followed(load, folder):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("metadata.csv", gzip.compress(b"file_name,label,fold\na.wav,dog,1\nb.wav,cat,2\n"), "it is packed with gzip"),
+        (
+            "metadata.csv",
+            gzip.compress(b"file_name,label,fold\na.wav,dog,1\nb.wav,cat,2\n", mtime=0),
+            "it is packed with gzip",
+        ),
         ("metadata.csv", b"file_name,label,fold\na.wav,dog\0,1\nb.wav,cat,2\n", "line 2 has a NUL byte"),
         ("metadata.jsonl", b'{"label": ' + 5_000 * b"[" + 5_000 * b"]" + b"}", "line 1 is nested more than 16 deep"),
-        ("metadata.parquet", gzip.compress(b""), "it does not begin as Parquet does, with PAR1"),
+        ("metadata.parquet", gzip.compress(b"", mtime=0), "it does not begin as Parquet does, with PAR1"),
     ],
 )
 def test_a_file_that_is_refused_before_a_reader_gets_it(load, folder, name, content, reason):

@@ -93,7 +93,7 @@ def zipped(content):
 
 
 PACKED = {
-    "gzip": gzip.compress(CSV),
+    "gzip": gzip.compress(CSV, mtime=0),
     "bz2": bz2.compress(CSV),
     "xz": lzma.compress(CSV),
     "zip": zipped(CSV),
