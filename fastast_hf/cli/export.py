@@ -7,7 +7,7 @@ import typer
 
 from fastast_hf.cli.console import print_json, print_note, print_result, printable, working
 from fastast_hf.cli.models import open_classifier
-from fastast_hf.cli.options import MergeRatio, Model
+from fastast_hf.cli.options import MergeRatio, Model, check_one_schedule
 from fastast_hf.cli.outputs import check_output_file
 from fastast_hf.hub.checked_export import export_checked_onnx
 from fastast_hf.hub.export import check_export_tools
@@ -48,8 +48,7 @@ def export(
     with other noises. If they are off on all five, that is an error, and what
     was there before stays.
     """
-    if merge_ratio is not None and tokens_merged_per_layer is not None:
-        raise typer.BadParameter("--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.")
+    check_one_schedule(merge_ratio, tokens_merged_per_layer)
     if output.suffix.lower() != ".onnx":
         raise typer.BadParameter(f"must end in .onnx, got {printable(str(output))}. Call it so.", param_hint="OUTPUT")
     check_output_file(output, "OUTPUT")

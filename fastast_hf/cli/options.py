@@ -96,6 +96,20 @@ def refused_option(option: str) -> Iterator[str]:
         raise typer.BadParameter(printable(message), param_hint=option) from error
 
 
+def check_one_schedule(merge_ratio: object, tokens_merged_per_layer: object) -> None:
+    """Refuse a share and a count at once.
+
+    Args:
+        merge_ratio: What was given; None if nothing was.
+        tokens_merged_per_layer: What was given; None if nothing was.
+
+    Raises:
+        typer.BadParameter: If both are given.
+    """
+    if merge_ratio is not None and tokens_merged_per_layer is not None:
+        raise typer.BadParameter("--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.")
+
+
 def check_schedule_options(merge_ratio: str | None, tokens_merged_per_layer: str | None) -> None:
     """Refuse merge schedules that no model takes, as text: one number, or one a layer.
 
@@ -106,8 +120,7 @@ def check_schedule_options(merge_ratio: str | None, tokens_merged_per_layer: str
     Raises:
         typer.BadParameter: If one is none, or both are given.
     """
-    if merge_ratio is not None and tokens_merged_per_layer is not None:
-        raise typer.BadParameter("--merge-ratio and --tokens-merged-per-layer must not both be given. Leave one out.")
+    check_one_schedule(merge_ratio, tokens_merged_per_layer)
     from fastast_hf.experiment.arguments import parse_schedule
 
     for option, text, kind in (

@@ -19,11 +19,10 @@ from .json_files import parse_object
 from .merge_schedule import MergeSchedule, check_merging, plan_merges
 from .native_code import check_attention_name, check_not_quantized
 from .safe_weights import check_weights_name
-from .version import __version__, check_saved_version
+from .version import FIELDS_OF_THE_FIRST_VERSION, __version__, check_saved_version, unknown_fields
 
-if (
-    TYPE_CHECKING
-):  # never run. But config.json names these classes, and transformers copies what a saved class imports.
+# Never run. But config.json names these classes, and transformers copies what a saved class imports.
+if TYPE_CHECKING:
     from .modeling_fastast import FastASTForAudioClassification, FastASTModel  # noqa: F401
 
 
@@ -215,8 +214,8 @@ class FastASTConfig(ASTConfig):
         Raises:
             ValueError: if a newer version wrote the dictionary and this one would read it wrongly.
         """
-        unknown = {name for name in config_dict if not name.startswith("_")} - {field.name for field in fields(cls)}
-        check_saved_version(config_dict.get("fastast_version"), unknown - _FIELDS_OF_ANY_CONFIG)
+        own = {field.name for field in fields(cls)}
+        check_saved_version(config_dict.get("fastast_version"), unknown_fields(config_dict, own))
         config_dict = without_replaced_labels(config_dict, kwargs)
         if kwargs.get("id2label") is not None:
             kwargs.pop("num_labels", None)  # names tell their number; the parent has the later of both win
@@ -235,7 +234,7 @@ class FastASTConfig(ASTConfig):
         config_dict.pop("_checkpoint_patch_grid", None)
         config_dict["fastast_version"] = __version__
         # An older version refuses fields that it does not know: let them stand there only where they matter.
-        known_by_all = {field.name for field in fields(ASTConfig)} | _FIELDS_OF_THE_FIRST_VERSION
+        known_by_all = {field.name for field in fields(ASTConfig)} | FIELDS_OF_THE_FIRST_VERSION
         for field in fields(self):
             if field.name not in known_by_all and config_dict.get(field.name) == field.default:
                 del config_dict[field.name]
@@ -270,23 +269,7 @@ _MERGING_FIELDS = (
     "proportional_attention",
 )
 _LABEL_FIELDS = ("id2label", "label2id", "problem_type")
-_FIELDS_OF_THE_FIRST_VERSION = {"merge_ratio", "tokens_merged_per_layer", "proportional_attention", "fastast_version"}
 _PATCH_GRID_FIELDS = ("patch_size", "num_mel_bins", "frequency_stride", "time_stride", "max_length")
-
-# What transformers and the Hub write into a config.json beside the fields.
-_FIELDS_OF_ANY_CONFIG = {
-    "attn_implementation",
-    "auto_map",
-    "custom_pipelines",
-    "model_type",
-    "name_or_path",
-    "num_labels",
-    "output_attentions",
-    "quantization_config",
-    "return_dict",
-    "torch_dtype",
-    "use_return_dict",
-}
 
 _AUTO_MAP = {
     "AutoConfig": "configuration_fastast.FastASTConfig",

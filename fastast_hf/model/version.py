@@ -1,7 +1,7 @@
 """The version of this code, which travels with the weights, and what it works with."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Set
 
 from transformers.utils.versions import require_version
 
@@ -11,6 +11,31 @@ __version__ = "0.1.0"
 require_version(
     "transformers>=5.23", "FastAST needs it. Upgrade with `pip install --upgrade 'transformers>=5.23,<6'`."
 )
+
+
+FIELDS_OF_THE_FIRST_VERSION = {
+    *("merge_ratio", "tokens_merged_per_layer", "proportional_attention", "fastast_version"),
+}
+"""What every version knows of a FastAST's configuration, beside AST's own fields."""
+
+# What transformers and the Hub write into a config.json beside the fields.
+_FIELDS_OF_ANY_CONFIG = {
+    *("attn_implementation", "auto_map", "custom_pipelines", "model_type", "name_or_path", "num_labels"),
+    *("output_attentions", "quantization_config", "return_dict", "torch_dtype", "use_return_dict"),
+}
+
+
+def unknown_fields(names: Collection[str], known: Set[str]) -> set[str]:
+    """Give the fields of a configuration that this version does not know.
+
+    Args:
+        names: what is in its file.
+        known: the fields of the class.
+
+    Returns:
+        Their names, but for those that are private or of any configuration.
+    """
+    return {name for name in names if not name.startswith("_")} - known - _FIELDS_OF_ANY_CONFIG
 
 
 def check_saved_version(saved: str | None, unknown_fields: Collection[str]) -> None:
@@ -56,4 +81,4 @@ def _numbers(version: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-__all__ = ["__version__", "check_saved_version"]
+__all__ = ["FIELDS_OF_THE_FIRST_VERSION", "__version__", "check_saved_version", "unknown_fields"]
