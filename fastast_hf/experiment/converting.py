@@ -8,7 +8,7 @@ from huggingface_hub import HfApi
 
 from fastast_hf.experiment.arguments import ModelArguments
 from fastast_hf.experiment.files import check_output_path
-from fastast_hf.experiment.start import AST_TYPES, whole_weights
+from fastast_hf.experiment.start import AST_TYPES, check_no_adapter, whole_weights
 from fastast_hf.experiment.task import open_feature_extractor
 from fastast_hf.hub.checkpoints import checkpoint_config
 from fastast_hf.hub.conversion import VISION_TYPES, ast_from_vision_transformer
@@ -61,13 +61,14 @@ def convert_checkpoint(
 
     Raises:
         OSError: If there is no such checkpoint, the Hub does not answer, or the folder cannot be written.
-        ValueError: If the folder is not empty, a name is none, the checkpoint is of another kind or an AST without a
-            classifier, labels are given for an AST or missing for another one, or the schedule is impossible.
+        ValueError: If the folder is not empty, a name is none, the checkpoint is of another kind, has an adapter or is an AST
+            without a classifier, labels are given for an AST or missing for another one, or the schedule is impossible.
     """
     source, download = str(arguments.model_name_or_path), arguments.download_options()
     check_new_folder(output)
     check_destination(repo_id, private=private)
     config = checkpoint_config(source, **download)
+    check_no_adapter(source, "model", download)
     is_ast = config.get("model_type") in AST_TYPES
     if not is_ast:
         _check_vision(source, config, download)

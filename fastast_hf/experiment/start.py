@@ -53,7 +53,7 @@ def open_student(arguments: ModelArguments, labels: dict[str, Any]) -> FastASTFo
         config = FastASTConfig.from_pretrained(str(arguments.config_name), **labels, **download)
         return _draw_embeddings(FastASTForAudioClassification(FastASTConfig(**{**config.to_dict(), **fields})))
     model_type = _model_type(path, download)
-    _check_no_adapter(path, "model_name_or_path", download)
+    check_no_adapter(path, "model_name_or_path", download)
     if model_type in AST_TYPES:
         options = {"ignore_mismatched_sizes": True, **fields, **download}
         return _open(FastASTForAudioClassification, path, "model_name_or_path", options, check_only_head_is_new)
@@ -89,7 +89,7 @@ def open_teacher(
         config = EfficientATConfig.from_pretrained(str(arguments.teacher_config_name), **download)
         return EfficientATForAudioClassification(EfficientATConfig(**{**config.to_dict(), **labels}))
     model_type = _model_type(path, download)  # the first to ask for the checkpoint, and to tell that it is not there
-    _check_no_adapter(path, "teacher_name_or_path", download)
+    check_no_adapter(path, "teacher_name_or_path", download)
     check_safe_weights(path, download)
     knows_labels = _answers_with(path, labels, download)
     fields = download if knows_labels else {**labels, **download, "ignore_mismatched_sizes": True}
@@ -126,6 +126,24 @@ def knows_task(arguments: TeacherArguments, download_from: ModelArguments, label
     """
     path = arguments.teacher_name_or_path
     return path is not None and _answers_with(path, labels, download_from.download_options() | {"revision": "main"})
+
+
+def check_no_adapter(path: str, argument: str, download: dict[str, Any]) -> None:
+    """Refuse an adapter, alone or beside a model: transformers freezes the model under it, and what is saved is a whole model.
+
+    Args:
+        path: a folder, or a name on the Hub.
+        argument: what the message calls it.
+        download: cache, revision and token for the Hub.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    if adapter_fields(path, **download) is not None:
+        raise ValueError(
+            f"`{argument}` must be a whole model, got {path} with a PEFT adapter. Merge it into its model once with PEFT's "
+            "`merge_and_unload`, save that with `save_pretrained`, and name the new folder."
+        )
 
 
 @contextmanager
@@ -165,15 +183,6 @@ def _open(kind: Any, path: str, argument: str, options: dict[str, Any], check: C
         model, loading_info = kind.from_pretrained(path, output_loading_info=True, **options)
     check(path, loading_info, argument=argument)
     return model
-
-
-def _check_no_adapter(path: str, argument: str, download: dict[str, Any]) -> None:
-    """Refuse an adapter, alone or beside a model: transformers freezes the model under it, and a run saves whole models."""
-    if adapter_fields(path, **download) is not None:
-        raise ValueError(
-            f"`{argument}` must be a whole model, got {path} with a PEFT adapter. Merge it into its model once with PEFT's "
-            "`merge_and_unload`, save that with `save_pretrained`, and name the new folder."
-        )
 
 
 def _answers_with(path: str, labels: dict[str, Any], download: dict[str, Any]) -> bool:

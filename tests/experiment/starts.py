@@ -2,10 +2,11 @@
 
 import json
 
+import pytest
 import torch
 from transformers import ASTConfig, ASTForAudioClassification
 
-from fastast_hf import FastASTConfig
+from fastast_hf import FastASTConfig, FastASTForAudioClassification
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 LABELS = {
@@ -26,3 +27,11 @@ def save_ast(folder):
 def change_config(folder, **fields):
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def adapter_of(base, folder):
+    """Save an adapter that was put on a model by PEFT; give its folder."""
+    peft = pytest.importorskip("peft", reason="peft is not installed")
+    model = FastASTForAudioClassification.from_pretrained(base)
+    peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(folder)
+    return folder

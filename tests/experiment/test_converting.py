@@ -13,6 +13,7 @@ from fastast_hf import FastASTFeatureExtractor, FastASTForAudioClassification
 from fastast_hf.experiment.arguments import ModelArguments
 from fastast_hf.experiment.converting import convert_checkpoint, save_folder
 from tests.conftest import TINY, tiny_ast, tiny_config, tiny_input, tiny_model
+from tests.experiment.starts import adapter_of
 from tests.faults.disks import mounted, why_no_mounts
 from tests.loopback_hub import Fault
 from tests.loopback_routes import TOKEN
@@ -43,6 +44,19 @@ def vit_folder(tmp_path):
 
 def arguments(folder, **fields):
     return ModelArguments(model_name_or_path=str(folder), **fields)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_an_adapter_is_merged_before_it_is_converted(is_alone, ast_folder, tmp_path):
+    folder = adapter_of(ast_folder, tmp_path / "adapter")
+    if not is_alone:
+        shutil.copytree(ast_folder, folder, dirs_exist_ok=True)
+    with pytest.raises(
+        ValueError, match=rf"`model` must be a whole model, got {folder} with a PEFT adapter\. Merge it"
+    ):
+        convert_checkpoint(arguments(folder), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_ast_keeps_its_weights_and_merges_as_told(ast_folder, tmp_path):

@@ -1,6 +1,5 @@
 """Students and teachers are opened from whatever there is."""
 
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file

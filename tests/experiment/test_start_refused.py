@@ -11,7 +11,7 @@ from fastast_hf.distillation import EfficientATConfig, EfficientATForAudioClassi
 from fastast_hf.experiment.arguments import ModelArguments, TeacherArguments
 from fastast_hf.experiment.start import open_student, open_teacher, whole_weights
 from tests.conftest import tiny_model
-from tests.experiment.starts import LABELS, SIZES, STUDENT, change_config, save_ast
+from tests.experiment.starts import LABELS, SIZES, STUDENT, adapter_of, change_config, save_ast
 
 TINY_WAV2VEC2 = {
     **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
@@ -49,13 +49,6 @@ def test_a_start_with_weights_that_have_no_place_is_refused(ast_folder):
         open_student(ModelArguments(model_name_or_path=str(ast_folder)), LABELS)
     with pytest.raises(ValueError, match="`teacher_name_or_path`" + wrong):
         open_teacher(TeacherArguments(teacher_name_or_path=str(ast_folder)), ModelArguments(), LABELS, STUDENT)
-
-
-def adapter_of(base, folder):
-    peft = pytest.importorskip("peft", reason="peft is not installed")
-    model = FastASTForAudioClassification.from_pretrained(base)
-    peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(folder)
-    return folder
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
