@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from fastast_hf.evaluation import environment
-from fastast_hf.evaluation.tuning import Ratios, best_trial, search_schedule
+from fastast_hf.evaluation.tuning import Ratios, best_trial, mean_of_best, search_schedule
 from fastast_hf.hub.results import SCHEMA, provenance
 from fastast_hf.hub.tuning_tables import drop_of
 from fastast_hf.progress import late_bar
@@ -25,7 +25,7 @@ _ONE_OF = 3
 
 
 class _Found(NamedTuple):
-    """The best schedule at one saving: of those that hold `max_drop`, if one does, the one that moves the answers least.
+    """The schedule that was found at one saving: the mean of the best, or the best that holds `max_drop` where the mean does not.
 
     `top_answer`: share of the clips that were searched on that keep their best label.
     """
@@ -149,9 +149,14 @@ def _search(
             shapes=[*starts, *shapes],
             seed=settings.seed,
         )
-    holding = [trial for trial in tried if _holds(top_answers[trial.merge_ratio], settings)]
-    best = best_trial(holding or tried).merge_ratio
-    return _Found(target, best, len(tried), top_answers[best])
+    chosen = mean_of_best(tried, savings.saving, target)
+    if chosen not in top_answers:
+        with late_bar(total=searched.num_clips, desc=f"The mean of the best of {target:g}x", unit="clip") as progress:
+            top_answers[chosen] = searched.softened(chosen, progress.update).top_answer
+    if not _holds(top_answers[chosen], settings):
+        holding = [trial for trial in tried if _holds(top_answers[trial.merge_ratio], settings)]
+        chosen = best_trial(holding or tried).merge_ratio
+    return _Found(target, chosen, len(tried), top_answers[chosen])
 
 
 def _judge(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fastast_hf.evaluation.tuning import Trial, best_trial, fit_to_saving, search_schedule
+from fastast_hf.evaluation.tuning import Trial, best_trial, fit_to_saving, mean_of_best, search_schedule
 
 LAYERS = 5
 
@@ -132,3 +132,22 @@ def test_no_trials_are_told():
 def test_the_best_is_the_first_of_equals():
     trials = [Trial((0.1,), 2.0), Trial((0.2,), 1.0), Trial((0.3,), 1.0)]
     assert best_trial(trials) == trials[1]
+
+
+def naive_mean(trials, target):
+    """Sort, and add up layer by layer."""
+    count = len(trials) // 8
+    best = sorted(trials, key=lambda trial: trial.divergence)[:count]
+    return naive_fit([sum(trial.merge_ratio[layer] for trial in best) / count for layer in range(LAYERS)], target)
+
+
+def test_the_mean_is_of_the_best_eighth_and_saves_the_target():
+    trials = search_schedule(distance_to([0.3, 0, 0.2, 0, 0.1]), saving, 1.5, num_layers=LAYERS, trials=40)
+    mean = mean_of_best(trials, saving, 1.5)
+    assert mean == pytest.approx(naive_mean(trials, 1.5), abs=3e-4)
+    assert saving(mean) >= 1.5
+
+
+def test_the_mean_of_few_trials_is_the_best():
+    trials = search_schedule(distance_to([0.2] * LAYERS), saving, 1.5, num_layers=LAYERS, trials=15)
+    assert mean_of_best(trials, saving, 1.5) == best_trial(trials).merge_ratio

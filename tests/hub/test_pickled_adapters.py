@@ -19,8 +19,8 @@ peft = pytest.importorskip("peft", reason="peft is not installed")
 # PEFT 0.21 asks transformers by a name that is on its way out.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
-# A training takes no adapter at all, see tests/experiment/test_start.py.
-DOORS = {name: door for name, door in DOORS_OF_AST.items() if name not in ("student", "teacher")} | {
+# Neither a training nor a conversion takes an adapter at all, see tests/experiment/test_start_refused.py.
+DOORS = {name: door for name, door in DOORS_OF_AST.items() if name not in ("student", "teacher", "conversion")} | {
     "check": lambda folder: check_safe_weights(str(folder), {})
 }
 

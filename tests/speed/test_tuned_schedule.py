@@ -212,6 +212,32 @@ def test_of_all_that_were_tried_at_a_saving_one_that_holds_is_chosen(monkeypatch
     assert chosen["top_answer_searched"] == 1.0
 
 
+@pytest.mark.parametrize("does_mean_hold", [True, False])
+def test_the_mean_of_the_best_is_chosen_where_it_holds(monkeypatch, does_mean_hold):
+    monkeypatch.setattr(tuning_settings, "SPEEDUPS", (1.2,))
+    bars, tried = recorded(monkeypatch, module), {}
+
+    def softened(self, schedule, tell):
+        is_mean = len(tried) == 16
+        tried[schedule] = sum(schedule[::2])  # no two schedules alike
+        tell(self.num_clips)
+        return Agreement(float(not is_mean or does_mean_hold), tried[schedule])
+
+    monkeypatch.setattr(AnswersOfSchedules, "softened", softened)
+    tuning = tune_schedule(opened(), CLIPS, TuningSettings(max_drop=5.0, trials=16))["tuning"]
+    assert tuning["trials"] == 16
+    *trials, mean = tried
+    first, second = sorted(trials, key=tried.get)[:2]
+    between = [(one + other) / 2 for one, other in zip(first, second, strict=True)]
+    assert mean == fit_to_saving(between, SAVINGS.saving, 1.2) not in trials
+    (chosen,) = (row for row in tuning["rows"] if row["name"] == tuning["chosen"])
+    assert chosen["merging"]["merge_ratio"] == list(mean if does_mean_hold else first)
+    assert [(name, total) for name, total, _ in bars[:2]] == [
+        ("16 schedules of 1.2x", 16 * 6),
+        ("The mean of the best of 1.2x", 6),
+    ]
+
+
 def test_a_drop_that_no_schedule_holds_is_told_before_anything_is_judged(monkeypatch):
     monkeypatch.setattr(tuning_settings, "SPEEDUPS", (1.1,))
     with_drops(monkeypatch, {1.1: 1 / 6}, {})
