@@ -106,6 +106,7 @@ def compare_schedules() -> dict[str, Any] | None:
     """Compare schedules that were searched with the better of the two constants, on folds that the search did not see."""
     divergences: list[dict[str, Any]] = []
     shares: list[dict[str, Any]] = []
+    pairs: list[tuple[list[float], list[float]]] = []
     minutes: list[float] = []
     for searched, judge in (pair for folds in UNSEEN_FOLDS for pair in (folds, folds[::-1])):
         files = [places.result_file(f"search-esc10-fold{searched}-{speedup}x") for speedup in SEARCHED_SPEEDUPS]
@@ -119,14 +120,18 @@ def compare_schedules() -> dict[str, Any] | None:
         }
         name = f"searched on fold {searched}, judged on fold {judge}"
         divergences += [{"name": f"{name}: {schedule}", "values": values} for schedule, values in by_schedule.items()]
-        cut = [
-            1 - tuned / min(value for value in constants if value is not None)
-            for *constants, tuned in zip(*by_schedule.values(), strict=True)
+        better = [
+            min(value for value in constants if value is not None)
+            for constants in zip(by_schedule["constant ratio"], by_schedule["constant r"], strict=True)
         ]
-        shares.append({"name": name, "values": cut})
+        pairs.append((better, by_schedule["tuned"]))
+        shares.append({"name": name, "values": _less(better, by_schedule["tuned"])})
         minutes += [run["tuning"]["seconds"] / 60 for run in found.values()]
     if not shares:
         return None
+    if len(pairs) > 1:
+        better, tuned = ([mean(values) for values in zip(*of_one, strict=True)] for of_one in zip(*pairs, strict=True))
+        shares.append({"name": f"mean over the {len(pairs)} folds that judged", "values": _less(better, tuned)})
     columns = [f"{speedup}x" for speedup in SEARCHED_SPEEDUPS]
     clips = found[2.0]["tuning"]
     on = (
@@ -141,6 +146,11 @@ def compare_schedules() -> dict[str, Any] | None:
             {"title": "Less KL than the better constant", "data": longest, "format": "share", "columns": columns, "rows": shares},
         ],
     }  # fmt: skip
+
+
+def _less(better: Sequence[float], tuned: Sequence[float]) -> list[float]:
+    """Give how much less divergence is left of that of the better constant, at each saving."""
+    return [1 - found / constant for constant, found in zip(better, tuned, strict=True)]
 
 
 def compare_ideas() -> dict[str, Any] | None:
