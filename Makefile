@@ -83,7 +83,7 @@ fix: $(READY)  ## Repair format and style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-render: $(READY)  ## Write the numbers of model_cards/results into README and CHANGELOG
+render: $(READY)  ## Write the numbers of model_cards/results into the pages that show them
 	$(BIN)/python model_cards/render.py
 
 clean:  ## Remove the environment that `make` made and all caches; what was trained stays in runs/

@@ -6,6 +6,7 @@ It ends with an error unless FastAST is faster than AST and the reloaded model g
 model of this checkout, which knows ten kinds of real sound, hear one of the generated ones.
 """
 
+import argparse
 import logging
 import shutil
 import subprocess
@@ -36,6 +37,7 @@ RUN = Path("runs/demo")
 
 def main() -> None:
     """Run the demo; leave it in `runs/demo`."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     set_verbosity_error()
     logging.basicConfig(format="%(message)s")
     logging.getLogger("fastast_hf").setLevel(logging.INFO)

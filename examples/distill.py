@@ -1,6 +1,6 @@
-"""Distil a CNN into an Audio Spectrogram Transformer that merges tokens.
+r"""Distil a CNN into an Audio Spectrogram Transformer that merges tokens.
 
-    accelerate launch examples/distill.py --data_dir sounds --eval_fold 1 --model_name_or_path MIT/ast-finetuned-audioset-10-10-0.4593
+    accelerate launch examples/distill.py --data_dir sounds --eval_fold 1 --model_name_or_path MIT/ast-finetuned-audioset-10-10-0.4593 \
         --teacher_name_or_path teacher --merge_ratio 0.25 --output_dir runs/mine
 
 See the README for a whole command, and `--help` for all arguments.

@@ -2,8 +2,8 @@
 
     python examples/load_saved_model.py runs/demo/fastast sound.wav
 
-The folder brings its own code, so this needs transformers, torch, soundfile and soxr, not fastast_hf. Of a model on the Hub,
-`--revision` pins the code that you have read: without it, `trust_remote_code=True` runs whatever is there today.
+The folder brings its own code, so this needs transformers, torch, soundfile and soxr, not fastast_hf. A model on
+the Hub needs `--revision`, the commit whose code you have read: `trust_remote_code=True` would else run whatever is there today.
 """
 
 import argparse

@@ -42,7 +42,7 @@ COMMANDS = (
     "fastast card my-fastast",
 )
 """`my-fastast` is a copy of the small model; `unheard` are the clips that it has not heard; `minute.flac` is twelve clips, one
-behind the other."""
+after the other."""
 
 
 def main() -> None:

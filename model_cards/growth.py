@@ -79,7 +79,9 @@ def measure() -> list[dict[str, Any]]:
         ratio: [values[number] for values in (exponents | of_recordings).values()]
         for number, ratio in enumerate(RATIOS)
     }
-    powers = "Of the power law that fits best, behind the start of a process: 1 grows as fast, 2 as the square."
+    powers = (
+        "Of the power law that fits best, without the start of the process: 1 grows in proportion, 2 with the square."
+    )
     return [*tables, *recorded, table("Exponent", powers, "exponent", [*exponents, *of_recordings], by_ratio), *longer]
 
 

@@ -55,10 +55,14 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch, capsys):
         .replace('revision="<commit>"', "revision=None")
     )
     waveform = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
-    soundfile.write("dog.wav", np.random.default_rng(1).uniform(-1, 1, (44_100, 2)), 44_100)
+    Path("recordings").mkdir()
+    for name in ("dog.wav", "recordings/street.wav"):
+        soundfile.write(name, np.random.default_rng(1).uniform(-1, 1, (44_100, 2)), 44_100)
     names: dict[str, object] = {"waveforms": [waveform, waveform[:2000]]}
     exec(compile(code, "README.md", "exec"), names)
-    assert len(ast.literal_eval(capsys.readouterr().out.strip())) == 5, "labels of dog.wav"
+    of_dog, of_street = capsys.readouterr().out.splitlines()
+    assert len(ast.literal_eval(of_dog)) == 5
+    assert of_street.startswith("recordings/street.wav (LabelScore(")
     assert names["inputs"]["num_frames"].tolist() == [48, 11]
     assert names["logits"].shape == (2, 5)
     assert len(names["classify"]({"raw": waveform, "sampling_rate": 16_000})) == 5

@@ -25,10 +25,10 @@ READING_THE_MAP = """\
 ### Where the tokens went
 
 At the top is your sound as both models get it, a log-mel spectrogram: time runs to the right, pitch upwards, bright is loud.
-Below is what FastAST has made of it behind some of its layers. A small square is a token that is still alone. **What has been
+Below is what FastAST has made of it after some of its layers. A small square is a token that is still alone. **What has been
 merged into one token has one colour and no white line inside**: mostly what is alike, such as silence. **A token may lie in
 several places, of one colour**, and other tokens may have a colour much like it, so the parts of the largest of such tokens
-have one number, anew behind each layer; the titles say how many have none. The bars count the patch tokens that are left for
+have one number, anew after each layer; the titles say how many have none. The bars count the patch tokens that are left for
 the next layer.
 """
 
@@ -97,9 +97,9 @@ def figures(name: str, side: Side) -> str:
     Returns:
         Markdown.
     """
-    before, behind = side.trace.patch_tokens[0], side.trace.patch_tokens[-1]
-    left = f"{behind} + {NUM_SPECIAL_TOKENS} left at the end" if behind < before else "in every layer"
-    tokens = f"{before} patch tokens + {NUM_SPECIAL_TOKENS} special tokens, {left}"
+    first, last = side.trace.patch_tokens[0], side.trace.patch_tokens[-1]
+    left = f"{last} + {NUM_SPECIAL_TOKENS} left at the end" if last < first else "in every layer"
+    tokens = f"{first} patch tokens + {NUM_SPECIAL_TOKENS} special tokens, {left}"
     return f"### {name}\n\n**{side.milliseconds:.1f} ms** · {tokens}"
 
 
@@ -116,7 +116,7 @@ def scores(side: Side) -> dict[str, float]:
 
 
 def token_table(comparison: Comparison) -> str:
-    """List the patch tokens of the sound before the first layer and behind each.
+    """List the patch tokens of the sound before the first layer and after each.
 
     Args:
         comparison: Of one sound.
@@ -127,7 +127,7 @@ def token_table(comparison: Comparison) -> str:
     layers = [str(layer) for layer in range(1, len(comparison.ast.trace.patch_tokens))]
     sides = {"AST": comparison.ast, "FastAST": comparison.fastast}
     rows = [[name, *side.trace.patch_tokens] for name, side in sides.items()]
-    return "### Patch tokens behind each layer\n\n" + markdown_table(["layer", "input", *layers], rows)
+    return "### Patch tokens after each layer\n\n" + markdown_table(["layer", "input", *layers], rows)
 
 
 def picture_of_map(png: bytes) -> str:
@@ -140,7 +140,7 @@ def picture_of_map(png: bytes) -> str:
         HTML. Everything in it is this module's own.
     """
     described = (
-        "Merge map: the spectrogram of the sound, below it the tokens behind some layers, larger from layer to layer, "
+        "Merge map: the spectrogram of the sound, below it the tokens after some layers, larger from layer to layer, "
         "with one number in all parts of a token that lies in several places, and bars that count the patch tokens, as in the "
         "table."
     )

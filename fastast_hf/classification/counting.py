@@ -24,7 +24,7 @@ def begins_file(result: Classification, previous: Classification | None) -> bool
 def counted(
     results: Iterable[Classification], tell: Callable[[float], object], *, in_windows: bool
 ) -> Iterator[Classification]:
-    """Pass results on, and tell behind each how many files are done.
+    """Pass results on, and tell after each how many files are done.
 
     Args:
         results: What `classify_files` gives.

@@ -20,7 +20,7 @@ class Classification:
         start: Where the classified sound begins, in seconds from the beginning of the file.
         end: Where it ends, in seconds.
         labels: The best labels, best first; none where there is an error.
-        is_truncated: The file goes on behind `end`, and what follows was not classified, since a model hears no more than
+        is_truncated: The file goes on after `end`, and what follows was not classified, since a model hears no more than
             its `max_length` at a time. Never so with windows.
         error: What is wrong with the file, or None. From a file that breaks in the middle, windows may have come before;
             `start` and `end` are then where the sound ends that could be read.

@@ -1,7 +1,7 @@
 """What a pipe carries, by its first bytes: a file whose bytes, taken for samples, would be noise with labels.
 
 Raw PCM has no header, so any bytes may be a sound. Names of three bytes and more are hardly ever there by chance. Frames of MP3
-and AAC begin with eleven or twelve set bits, which are: as a sample, -1025 or its like. So several frames must stand one behind
+and AAC begin with eleven or twelve set bits, which are: as a sample, -1025 or its like. So several frames must stand one after
 the other. Those of Layer I, which nobody writes any more, begin with -1, as quiet sounds do, and are not looked for.
 """
 

@@ -20,7 +20,7 @@ class Trace(NamedTuple):
         patch_grid: patches along frequency, and along time.
         patch_size: frames and mel bins of a patch.
         strides: mel bins from a patch to the next, and frames.
-        sources: (1 + layers, patches) int64, the token that each patch is in, at least 2, before the first layer and behind
+        sources: (1 + layers, patches) int64, the token that each patch is in, at least 2, before the first layer and after
             each. Patches run along time first, then frequency.
         patch_tokens: (1 + layers) tokens that patches are in. The special tokens stand beside them and are not counted.
         labels: the best labels with their scores.

@@ -43,8 +43,8 @@ class _ErrorsInWords(TyperGroup):
     """Commands whose users' errors become one message and exit code 1."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take --debug wherever it stands: who has just seen an error puts it behind the same command."""
-        end = args.index("--") if "--" in args else len(args)  # behind it are names of files
+        """Take --debug wherever it stands: who has just seen an error puts it after the same command."""
+        end = args.index("--") if "--" in args else len(args)  # after it are names of files
         if _DEBUG in args[:end]:
             args = [_DEBUG, *(argument for argument in args[:end] if argument != _DEBUG), *args[end:]]
         return super().parse_args(ctx, args)

@@ -97,7 +97,7 @@ def benchmark(
         typer.Option(
             metavar="DTYPE",
             show_default="float32, on CUDA bfloat16 too",
-            help="Of the rows behind the baseline: float32, bfloat16 or float16. Repeatable.",
+            help="Of the rows after the baseline: float32, bfloat16 or float16. Repeatable.",
         ),
     ] = None,
     runtime: Annotated[
@@ -105,7 +105,7 @@ def benchmark(
         typer.Option(
             metavar="RUNTIME",
             show_default="eager, on CUDA compiled too",
-            help="How the rows behind the baseline run: eager, compiled (minutes until it is) or onnxruntime. Repeatable.",
+            help="How the rows after the baseline run: eager, compiled (minutes until it is) or onnxruntime. Repeatable.",
         ),
     ] = None,
     num_frames: Annotated[
@@ -113,7 +113,7 @@ def benchmark(
         typer.Option(
             metavar="N",
             show_default="all that the model hears",
-            help="Length of the clips behind the baseline, in frames of 10 ms. Repeatable.",
+            help="Length of the clips in the rows after the baseline, in frames of 10 ms. Repeatable.",
         ),
     ] = None,
     repeats: Annotated[

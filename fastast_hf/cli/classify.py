@@ -58,7 +58,7 @@ def classify(
     top_k: Annotated[int, typer.Option(min=1, help="Labels of each sound.")] = 5,
     padding: Annotated[
         Literal["longest", "max_length"],
-        typer.Option(help="max_length computes the silence behind short sounds, too, and answers as AST does."),
+        typer.Option(help="max_length computes the padding after short sounds, too, and answers as AST does."),
     ] = "longest",
     merge_ratio: Annotated[float | None, merge_ratio_option(": more is faster and less exact.", panel=_SPEED)] = None,
     batch_size: Annotated[

@@ -54,10 +54,10 @@ def convert(
     ] = None,
     revision: Annotated[str, typer.Option(help="Branch, tag or commit of MODEL on the Hub.")] = "main",
     frequency_stride: Annotated[
-        int | None, typer.Option(show_default="10", help="Mel bins from patch to patch.", rich_help_panel=_IMAGES)
+        int | None, typer.Option(show_default="the model's own, or 10", help="Mel bins from patch to patch.")
     ] = None,
     time_stride: Annotated[
-        int | None, typer.Option(show_default="10", help="Frames from patch to patch.", rich_help_panel=_IMAGES)
+        int | None, typer.Option(show_default="the model's own, or 10", help="Frames from patch to patch.")
     ] = None,
     label: Annotated[
         list[str] | None,

@@ -99,7 +99,7 @@ def trace(
         )
         return
     first, last = found.patch_tokens[0], found.patch_tokens[-1]
-    counts = f"{first} patch tokens + {NUM_SPECIAL_TOKENS} special tokens; {last} + {NUM_SPECIAL_TOKENS} behind the last layer"
+    counts = f"{first} patch tokens + {NUM_SPECIAL_TOKENS} special tokens; {last} + {NUM_SPECIAL_TOKENS} after the last layer"
     print_result(f"{printable(str(output))}: {counts}")
     for label in found.labels:
         print_result(f"  {label.score:6.1%}  {printable(label.label)}")

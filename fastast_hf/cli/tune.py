@@ -81,7 +81,7 @@ def tune(
 ) -> None:
     """Search the merge schedule that moves a model's answers least.
 
-    The winner is written into the model's config.json: it merges so wherever
+    What it finds is written into the model's config.json: it merges so wherever
     it is loaded from then on. A card of "fastast convert" states it, too.
     """
     from fastast_hf.speed.tuning_settings import TuningSettings, check_settings, targets_to_search

@@ -1,4 +1,4 @@
-"""Files in the cache of `datasets` that are not what was written, as behind a crash of the machine: noticed, told, made again.
+"""Files in the cache of `datasets` that are not what was written, as after a crash of the machine: noticed, told, made again.
 
 `datasets` writes aside and renames, so a process that is killed leaves no half of a file. A machine that loses its power may, and
 pages of zeros in a file of the right length, which reads as if nothing had happened. So beside each file lies its SHA-256, which

@@ -18,7 +18,7 @@ second of it would become many thousand samples out of few."""
 
 # Of a block, channels together: a header may tell of any rate and any number of channels.
 _MOST_SAMPLES = 2**24
-# The same where a file goes on behind the length that it tells, as codecs without one do.
+# The same where a file goes on after the length that it tells, as codecs without one do.
 _MOST_UNTOLD = 2**14
 
 # libsndfile asks for more memory than there is; soundfile or NumPy for what cannot be.

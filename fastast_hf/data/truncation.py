@@ -52,7 +52,7 @@ def _ends_ogg_stream(data: bytes) -> bool:
 
 
 def _end_of_tags(data: bytes) -> int:
-    """Find where the sound begins behind ID3 tags, whose size comes in bytes of seven bits."""
+    """Find where the sound begins after ID3 tags, whose size comes in bytes of seven bits."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
     return 10 + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))

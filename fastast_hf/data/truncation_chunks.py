@@ -38,7 +38,7 @@ _LAYOUTS = {
     b"caff": Layout(8, 4, 8, "big", 1, False, 2**63),  # -1, the specification says
 }
 _SAMPLE_CHUNKS = (b"data", b"SSND")
-_SIZES_OF_RF64, _PLACE_IN_RF64 = b"ds64", 8  # behind the size of the whole file
+_SIZES_OF_RF64, _PLACE_IN_RF64 = b"ds64", 8  # after the size of the whole file
 
 _AU_ORDERS: dict[bytes, Literal["little", "big"]] = {b".snd": "big", b"dns.": "little"}
 _AU_UNKNOWN_SIZE = 0xFFFF_FFFF

@@ -59,7 +59,7 @@ def find_flaw(checkpoint: Path, *, num_processes: int = 1) -> str | None:
         num_processes: how many processes train.
 
     Returns:
-        What is wrong, to stand behind "is passed over: "; None if it is whole.
+        What is wrong, to stand after "is passed over: "; None if it is whole.
 
     Raises:
         ValueError: if it was written by another number of processes: their clips, so their steps, were others.

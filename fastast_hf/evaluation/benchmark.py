@@ -2,7 +2,7 @@
 
 A machine drifts: it warms up, and others use it. So the rows of a comparison take turns, call by call, and every figure that
 counts is a ratio between rows that met the same drift. A row also meets what the one before it left in caches: the order
-moves on by one from turn to turn, so that none is always behind the same one. A speed-up is the median over the turns of the
+moves on by one from turn to turn, so that none is always after the same one. A speed-up is the median over the turns of the
 ratio within a turn: what slows the machine for some turns falls out, and its quartiles stand beside it.
 """
 

@@ -2,7 +2,7 @@
 
 Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages"
 (Psychometrika 12), in its exact form; Nadeau and Bengio 2003, "Inference for the generalization error" (Machine Learning
-52), for folds: Student's paired interval, wider. Both are scipy's distributions.
+52), for folds: Student's paired interval, wider. The distributions are scipy's.
 """
 
 import math

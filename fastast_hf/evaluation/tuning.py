@@ -6,7 +6,7 @@ others would give, and the most promising is made next: Bayesian optimization by
 Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions" (Journal of Global
 Optimization 13). The process is scikit-learn's. Deviations: candidates are changes of the best schedules so far, each scaled
 to the work that is asked for, in place of a search over the whole space; and what a search finds is the mean of its best trials.
-The very best suits the clips that it was tried on, and others less: with few clips, the mean moved the answers of others less.
+The very best suits the clips that it was tried on; the mean is less theirs.
 """
 
 import math
@@ -33,7 +33,7 @@ _MOST = 0.5
 _DIGITS = 4  # of a ratio: less than a token
 _RANDOM_TRIALS = 16
 _CANDIDATES = 160
-_ONE_OF_BEST = 8  # trials, one is averaged
+_AVERAGED_SHARE = 1 / 8  # of the trials, the best
 _TRIALS_PER_FIT = 10
 _NO_DIVERGENCE = 1e-9  # what rounding leaves between equal answers, and less
 _LENGTH_SCALES = (0.05, 20.0)  # in units of the largest ratio
@@ -150,7 +150,7 @@ def mean_of_best(trials: Sequence[Trial], saving: Saving, target: float) -> Rati
     Returns:
         The mean ratio of each layer, scaled to `target`; of fewer than sixteen trials the ratios of the best.
     """
-    best = sorted(trials, key=lambda trial: trial.divergence)[: max(1, len(trials) // _ONE_OF_BEST)]
+    best = sorted(trials, key=lambda trial: trial.divergence)[: max(1, int(len(trials) * _AVERAGED_SHARE))]
     if len(best) == 1:
         return best[0].merge_ratio
     return fit_to_saving(np.mean([trial.merge_ratio for trial in best], axis=0).tolist(), saving, target)

@@ -4,12 +4,12 @@ import gc
 import time
 from collections.abc import Sequence
 
-# OpenBLAS's threads spin for 2**26 cycles behind their last work, some 30 ms; those of OpenMP and ONNX Runtime for less.
+# OpenBLAS's threads spin for 2**26 cycles after their last work, some 30 ms; those of OpenMP and ONNX Runtime for less.
 SECONDS_TO_FALL_ASLEEP = 0.1
 
 
 def rotated(names: Sequence[str], by: int) -> list[str]:
-    """Move the first names behind the last, so that from turn to turn another row is the first.
+    """Move the first names after the last, so that from turn to turn another row is the first.
 
     Args:
         names: The rows.

@@ -82,10 +82,16 @@ class ModelArguments:
         default=None, metadata={"help": "Frames of 10 ms that a clip is padded or cut to (512: 5 seconds)."}
     )
     frequency_stride: int | None = field(
-        default=None, metadata={"help": "Mel bins from patch to patch. Only for a ViT or DeiT start."}
+        default=None,
+        metadata={
+            "help": "Mel bins from patch to patch; position embeddings are fitted. Default: the checkpoint's, 10 for a ViT or DeiT."
+        },
     )
     time_stride: int | None = field(
-        default=None, metadata={"help": "Frames from patch to patch. Only for a ViT or DeiT start."}
+        default=None,
+        metadata={
+            "help": "Frames from patch to patch; position embeddings are fitted. Default: the checkpoint's, 10 for a ViT or DeiT."
+        },
     )
 
     def download_options(self) -> dict[str, Any]:

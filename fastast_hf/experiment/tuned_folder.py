@@ -29,7 +29,7 @@ class WrittenSchedule(NamedTuple):
 
 
 def check_tuned_folder(model: str, output: Path | None) -> None:
-    """Find out before the search whether the winner has a place.
+    """Find out before the search whether what it finds has a place.
 
     Args:
         model: What is searched for: folder, or name on the Hub.

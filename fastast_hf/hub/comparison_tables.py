@@ -11,7 +11,7 @@ _NOT_MEASURED = "-"
 _PART: Rule = '"fold" or "seed"', lambda value: value in ("fold", "seed")
 _NUMBERS: dict[str, tuple[str, Callable[[float], str]]] = {
     "Clips/s": ("speed_up", "{:.2f}x".format),
-    "Training step": ("training_speed_up", "{:.2f}x".format),
+    "Training speed-up": ("training_speed_up", "{:.2f}x".format),
     "Training MiB": ("training_peak_mib", "{:,.0f}".format),
 }
 
@@ -23,7 +23,7 @@ def comparison_table(results: Mapping[str, Any]) -> str:
         results: Checked results of a comparison.
 
     Returns:
-        A Markdown table, and a line behind it. Columns without any number are left out.
+        A Markdown table, and a line after it. Columns without any number are left out.
     """
     comparison = results["comparison"]
     rows = comparison["rows"]
@@ -47,38 +47,45 @@ def pairs_table(results: Mapping[str, Any]) -> str:
         results: Checked results of a comparison.
 
     Returns:
-        A Markdown table, and a line behind it; nothing if no pair was compared.
+        A Markdown table, and a line after it; nothing if no pair was compared.
     """
     comparison = results["comparison"]
     if not comparison["pairs"]:
         return ""
-    lines = [
-        [
-            f"{pair['first']} against {pair['second']}",
-            f"{100 * pair['mean']:+.2f}",
-            f"{100 * pair['low']:+.2f} to {100 * pair['high']:+.2f}",
-            f"{pair['only_first']} and {pair['only_second']}" if "p_value" in pair else _NOT_MEASURED,
-            f"{pair['p_value']:.2g}" if "p_value" in pair else _NOT_MEASURED,
-        ]
-        for pair in comparison["pairs"]
-    ]
-    table = markdown_table(
-        ["Accuracy, paired", "Points", "95 % interval", "Right alone: first and second", "p (McNemar)"], lines
-    )
-    part = comparison["part"]
+    columns: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
+        "Accuracy, paired": lambda pair: f"{pair['first']} against {pair['second']}",
+        "Points": lambda pair: f"{100 * pair['mean']:+.2f}",
+        "95 % interval": lambda pair: (
+            f"{100 * pair['low']:+.2f} to {100 * pair['high']:+.2f}" if "low" in pair else None
+        ),
+        "Right alone: first and second": lambda pair: (
+            f"{pair['only_first']} and {pair['only_second']}" if "p_value" in pair else None
+        ),
+        "p (McNemar)": lambda pair: f"{pair['p_value']:.2g}" if "p_value" in pair else None,
+    }
+    cells = {title: [cell(pair) for pair in comparison["pairs"]] for title, cell in columns.items()}
+    known = {title: values for title, values in cells.items() if any(value is not None for value in values)}
+    lines = [[value or _NOT_MEASURED for value in line] for line in zip(*known.values(), strict=True)]
+    table = markdown_table(list(known), lines)
+    return f"{table}\n\n{escape_markdown(_what_pairs_are_of(comparison))}"
+
+
+def _what_pairs_are_of(comparison: Mapping[str, Any]) -> str:
+    """Say what the differences and their chances are of."""
+    parts, part = comparison["num_parts"], comparison["part"]
     if part == "fold":
-        whose, kind = "of all folds", "Nadeau and Bengio's, which allows for training clips that folds share"
+        models, kind = "as they are", "Nadeau and Bengio's, which allows for training clips that folds share"
     else:
-        whose, kind = (
-            f"that most of the {part}s give",
-            "Student's; all have the same clips, so it tells of trainings alone",
-        )
-    line = (
-        f"Interval: of the mean difference over the {comparison['num_parts']} {part}s, one training each, {kind}. Right alone: "
-        f"right answers, {whose}, of only one of the two. p: of the trained models as they are, how likely so uneven a division "
-        "is if both are equally good, for this pair alone; it knows nothing of other trainings, which the interval does."
+        models = f"of all {part}s by majority, which no single model answers"
+        kind = "Student's; all have the same clips, so it tells of trainings alone"
+    interval = (
+        f"Interval: of the mean difference over the {parts} {part}s, one training each, {kind}. " if parts > 1 else ""
     )
-    return f"{table}\n\n{escape_markdown(line)}"
+    return (
+        f"{interval}Right alone: clips that only one of the two answers rightly, the trained models {models}. p: how likely so "
+        "uneven a division is if both are equally good, for this pair alone, and as if clips were independent: clips of one "
+        "recording are not, and p is too small by that. It knows nothing of other trainings."
+    )
 
 
 def check_comparison(comparison: Mapping[str, Any]) -> None:
@@ -124,7 +131,8 @@ def _check_pairs(comparison: Mapping[str, Any]) -> None:
                     f"`{path}.{side}` must name one of the rows, got {pair[side]!r}. Compare what is there."
                 )
         of_answers = ("only_first", "only_second", "p_value") if "p_value" in pair else ()
-        check_numbers(path, pair, ("mean", "low", "high", *of_answers))
+        of_parts = ("low", "high") if comparison["num_parts"] > 1 else ()  # one part has no spread
+        check_numbers(path, pair, ("mean", *of_parts, *of_answers))
         if of_answers:
             check_share(f"{path}.p_value", pair["p_value"])
 
@@ -141,7 +149,7 @@ def _what_it_is_of(comparison: Mapping[str, Any], columns: Mapping[str, Any]) ->
     over = f"one {part}" if parts == 1 else f"mean and standard deviation over {parts} {part}s"
     text = f"Accuracy and mAP: {over}, {comparison['num_clips']:,} clips that training did not see."
     if "Clips/s" in columns:
-        text += f" Clips/s, model alone, and steps of training: ratios to {comparison['baseline']}."
+        text += f" Clips/s, model alone, and steps of training in a second: ratios to {comparison['baseline']}."
     if "Training MiB" in columns:
         text += " Training MiB: the most that a step takes beside weights and input."
     return text

@@ -12,7 +12,7 @@ from fastast_hf.model import FastASTConfig
 
 _PAPER = "([paper](https://arxiv.org/abs/2406.07676)). "
 _MERGES_NOTHING = "This one merges nothing: set `merge_ratio` in `config.json`, or call `set_merge_ratio`."
-# Only behind the words that this module writes before it: what a user writes of a schedule elsewhere stays the user's.
+# Only after the words that this module writes before it: what a user writes of a schedule elsewhere stays the user's.
 _MERGING_SENTENCE = re.compile(
     rf"(?<={re.escape(_PAPER)})(?:{re.escape(_MERGES_NOTHING)}|Tokens merged away at each layer at [0-9,]+ frames: [0-9, ]+\.)"
 )
@@ -39,8 +39,8 @@ _TEXT = """---
 
 ## Use
 
-It needs transformers, torch and soundfile, and nothing of ours: the model's code lies beside its weights. Read that code, then put the
-commit that you read in place of `<commit>`.
+It needs Python 3.11 or later, transformers from 5.23 to below 6, torch and soundfile, and nothing else: the model's code lies
+beside its weights. Read that code, then put the commit that you read in place of `<commit>`.
 
 ```python
 import soundfile
@@ -74,7 +74,7 @@ def write_converted_card(
         source: What was converted: a folder, or a name on the Hub.
         config: The model's.
         source_grid: Frequency and time patches of the source, an AST: where the model has others, its position embeddings
-            were fitted. None for a source of images, behind which the classifier has yet to learn anything.
+            were fitted. None for a source of images, after which the classifier has yet to learn anything.
         repo_id: The model's name on the Hub. Without one the user fills in the address.
         license: That of the source as the Hub spells it, or None if it states none.
 

@@ -65,7 +65,7 @@ def file_to_label_table(results: Mapping[str, Any]) -> str:
             not told how many stay the same.
 
     Returns:
-        Two Markdown tables, each with a line behind it.
+        Two Markdown tables, each with a line after it.
     """
     columns = _columns(results)
     lines = zip(results["file_to_label"]["rows"], *columns.values(), strict=True)
@@ -105,7 +105,7 @@ def _columns(results: Mapping[str, Any]) -> dict[str, list[str]]:
     """Write a cell for each row, which has all steps of the rows above it, by the title of their column."""
     rows = results["file_to_label"]["rows"].values()
     columns = {
-        "A clip": [f"{row['ms_per_clip']:,.1f} ms" for row in rows],
+        "Per clip": [f"{row['ms_per_clip']:,.1f} ms" for row in rows],
         _SPEED_UP: [f"{row['speed_up']:.2f}x" for row in rows],
         _SPREAD: ["{:.2f}x to {:.2f}x".format(*row["speed_up_range"]) for row in rows],
         _STEP: [f"{row['step']:.2f}x" for row in rows],

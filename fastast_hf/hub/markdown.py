@@ -10,10 +10,10 @@ _MACHINE_PATH = re.compile(
         (?: [^\s/\\"'`|,;]+ [/\\]+ )* [^\s/\\"'`|,;]+ [/\\]?            # its parts""",
     re.VERBOSE,
 )
-# GitHub, the Hub and the demo make links of addresses and of names behind an @, some of them after entities are read.
+# GitHub, the Hub and the demo make links of addresses and of names after an @, some of them after entities are read.
 _AUTOLINK = re.compile(r"(?:https?|ftp|mailto|xmpp):|www(?=\.)|@", re.IGNORECASE)
 NO_LINK = "<!-- -->"
-"""Shows nothing, and no address goes on behind it."""
+"""Shows nothing, and no address goes on after it."""
 
 _MARKDOWN_PUNCTUATION = re.compile(r"([\\`*_\[\]|~$])")
 

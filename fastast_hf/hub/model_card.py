@@ -28,6 +28,7 @@ def write_model_card(
     repo_id: str | None = None,
     license: str | None = None,
     comparison: Mapping[str, Any] | None = None,
+    picture: str | None = None,
 ) -> Path:
     """Write the model card of a run into the folder of its model.
 
@@ -39,6 +40,7 @@ def write_model_card(
         license: The model's licence as the Hub spells it, such as `apache-2.0`. Without one the card states none:
             start, teacher and data decide what is allowed.
         comparison: Results of kind "comparison", of models that were trained like this one, over folds or seeds.
+        picture: Name of a file beside the card, which `fastast_hf.visualization.plot_comparison` drew of `comparison`.
 
     Returns:
         The path of the card.
@@ -62,7 +64,7 @@ def write_model_card(
         model_card_data(results, model_name=name, license=license),
         template_path=str(TEMPLATE),
         **_template_fields(results, name=name, repo_id=repo_id, license=license),
-        **_spread_fields(results, comparison),
+        **_spread_fields(results, comparison, picture),
     )
     path = directory / "README.md"
     card.save(path)
@@ -149,7 +151,9 @@ def _template_fields(
     }
 
 
-def _spread_fields(results: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> dict[str, str]:
+def _spread_fields(
+    results: Mapping[str, Any], comparison: Mapping[str, Any] | None, picture: str | None
+) -> dict[str, str]:
     """Render what is known of the spread: other models over folds or seeds, or that there is nothing."""
     resolution = f"One clip of the evaluation is {100 / max(results['data']['num_eval'], 1):.2f} points of accuracy."
     if comparison is None:
@@ -158,7 +162,8 @@ def _spread_fields(results: Mapping[str, Any], comparison: Mapping[str, Any] | N
             "resolution": f"{resolution} Differences of that size say nothing, and one run on one split shows no spread.",
         }
     part = comparison["comparison"]["part"]
-    section = f"## {_OVER_ALL} {part}s\n\n{results_block(comparison)}\n\n"
+    shown = f"![Accuracy against throughput, mean over the {part}s]({picture})\n\n" if picture else ""
+    section = f"## {_OVER_ALL} {part}s\n\n{shown}{results_block(comparison)}\n\n"
     return {"comparison": section, "resolution": f"{resolution} The table over all {part}s shows the spread."}
 
 

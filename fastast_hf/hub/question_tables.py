@@ -15,6 +15,7 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "times": "{:.2f}x".format,
     "whole": "{:,.0f}".format,
     "exponent": "{:.2f}".format,
+    "p": "{:.2g}".format,
 }
 
 

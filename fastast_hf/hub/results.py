@@ -47,8 +47,8 @@ A file of several models over several folds or seeds has `"kind": "comparison"` 
 comparison     data, part ("fold" or "seed"), num_parts, num_clips (of all folds, or of the one division), baseline (the name
                of a row); rows [...], each with name, training (what it learnt from), accuracy and map (lists, one a part,
                0 to 1), if they are not its own weights (the name of the row that they are of), and if they were measured speed_up and training_speed_up (against the baseline) and
-               training_peak_mib; pairs [...], each with first and second (names of rows), mean, low, high (of the difference
-               in accuracy, with its 95 % interval over the parts), and if answers were kept only_first, only_second, p_value
+               training_peak_mib; pairs [...], each with first and second (names of rows), mean (difference in accuracy), over
+               several parts low and high (its 95 % interval), and if answers were kept only_first, only_second, p_value
                (McNemar)
 speed          if it was measured: date, environment and benchmark of the speed measurement
 machines       if they are known: the processors of the runs, [...] of text, or null
@@ -198,6 +198,7 @@ def _check_run(results: Mapping[str, Any]) -> None:
     check_not_negative("data", data, ("num_train", "num_eval"))
     check_each("data.labels", data["labels"], TEXT)
     check_field(results, "data.unreadable", dict, optional=True)
+    check_field(results, "data.remark", str, optional=True)
     _check_names("models", results["models"])
     _check_names("benchmark.rows", rows)
     for name, model in results["models"].items():

@@ -143,12 +143,12 @@ def front_end_table(results: Mapping[str, Any]) -> str:
         results: Checked results of speed alone, with a `front_end`.
 
     Returns:
-        A Markdown table, and a line behind it.
+        A Markdown table, and a line after it.
     """
     part = results["front_end"]
     columns = speed_columns([part])
     table = markdown_table(
-        ["Front end", "A clip", "Speed-up", "Speed-up IQR"],
+        ["Front end", "Per clip", "Speed-up", "Speed-up IQR"],
         [
             ["ASTFeatureExtractor", f"{part['stock_ms_per_clip']:,.1f} ms", "1.00x", _NOT_MEASURED],
             [

@@ -64,15 +64,17 @@ def data_line(results: Mapping[str, Any]) -> str:
         One line of Markdown.
     """
     data = results["data"]
-    part = next(
-        (f"{field} {data[field]}" for field in ("eval_fold", "split_column") if data.get(field) is not None), None
-    )
-    where = f" ({escape_markdown(part.replace('_', ' '))})" if part else ""
+    where = ""
+    if data.get("eval_fold") is not None:
+        where = f" (fold {escape_markdown(data['eval_fold'])})"
+    elif data.get("split_column") is not None:
+        where = f" (parts by its column {escape_markdown(data['split_column'])})"
     left_out = len(data.get("unreadable") or {})
     return (
         f"Metrics: {escape_markdown(data['name'])}{where}, {data['num_eval']:,} clips, "
         f"after training on {data['num_train']:,} others."
         + (f" Left out because they cannot be read: {left_out:,}." if left_out else "")
+        + (f" {escape_markdown(data['remark'])}" if data.get("remark") else "")
     )
 
 

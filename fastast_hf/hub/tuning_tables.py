@@ -17,7 +17,7 @@ from fastast_hf.hub.fields import (
 from fastast_hf.hub.markdown import code_block, escape_markdown, markdown_table
 
 KL_DIGITS = 5
-"""Digits behind the point that tables show of a divergence."""
+"""Digits after the point that tables show of a divergence."""
 
 _NAME: Rule = "text that is not blank", lambda value: isinstance(value, str) and value.strip() != ""
 """A picture takes the kind of a schedule from the first word of its name."""
@@ -46,7 +46,7 @@ def tuning_table(results: Mapping[str, Any]) -> str:
         results: Checked results of a search.
 
     Returns:
-        A Markdown table, a line behind it, and notes where a drop that was allowed is more on the clips that judge, or too
+        A Markdown table, a line after it, and notes where a drop that was allowed is more on the clips that judge, or too
         little for so few clips.
     """
     tuning = results["tuning"]

@@ -163,7 +163,7 @@ def _is_safetensors_beside(name: object) -> bool:
 
 _HOW_TO_CONVERT = (
     "Pickled weights such as pytorch_model.bin are not opened, since a pickle can run code. Convert an AST once with "
-    "transformers' own class, `ASTForAudioClassification.from_pretrained(old).save_pretrained(new)`, and open the new folder."
+    "transformers' own class, `ASTForAudioClassification.from_pretrained(old).save_pretrained(new)`, its feature extractor likewise, and open new."
 )
 
 __all__ = ["SafeWeightsMixin", "check_shards", "check_weights_name"]

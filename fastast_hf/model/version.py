@@ -69,8 +69,8 @@ def check_saved_version(saved: str | None, unknown_fields: Collection[str]) -> N
         names = ", ".join(f"`{name}`" for name in sorted(unknown_fields))
         with_fields = f" with {names}, which it does not know" if names else ""
         raise ValueError(
-            f"`fastast_version` must be one that fastast_hf {__version__} reads, got {saved}{with_fields}. Upgrade with "
-            "`pip install --upgrade fastast_hf`, or run the model's own code: `trust_remote_code=True` where fastast_hf is "
+            f"`fastast_version` must be one that fastast_hf {__version__} reads, got {saved}{with_fields}. Install "
+            "that version or a newer one, or run the model's own code: `trust_remote_code=True` where fastast_hf is "
             "not imported."
         )
 

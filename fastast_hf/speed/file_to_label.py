@@ -38,7 +38,7 @@ from fastast_hf.speed.file_to_label_rows import (
 from fastast_hf.speed.variants import stock_features, with_schedule
 
 _MERGING = "+ merging"
-"""The row that all steps lead to: shares and parts are told of it, and rows behind it are it in other forms."""
+"""The row that all steps lead to: shares and parts are told of it, and rows after it are it in other forms."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def measure_file_to_label(
         num_workers: Threads that decode, from `+ batching` on.
         turns: Parts of the clips that the rows take turns on. With five, every row is the first once.
         pipeline_batch_size: Clips that the pipeline's model takes at a time; 1 is its default. More help a GPU, not a CPU.
-        further_models: Rows behind `+ merging`, by name: `fast` in other forms, compiled or in another dtype. Each is told
+        further_models: Rows after `+ merging`, by name: `fast` in other forms, compiled or in another dtype. Each is told
             beside `+ merging` and has no part in what the steps save.
 
     Returns:
@@ -146,8 +146,8 @@ def summarize_rows(turns: Sequence[Turn]) -> dict[str, dict[str, Any]]:
     Returns:
         By row: `ms_per_clip`, median over the turns, and `clips_per_second`; `seconds`, those of each turn; `speed_up` over
         the first row, median over the turns of the ratio within a turn, and `speed_up_range`, the lowest and the highest of
-        them; `step`, the same median over the row before, behind `+ merging` over that; `share` of the step in all steps up
-        to `+ merging`, by logarithms, since steps multiply: these shares add up to 1; None behind `+ merging`, and
+        them; `step`, the same median over the row before, after `+ merging` over that; `share` of the step in all steps up
+        to `+ merging`, by logarithms, since steps multiply: these shares add up to 1; None after `+ merging`, and
         everywhere if the steps save nothing; `agreement`, share of the clips whose best label is the first row's, 0 to 1.
     """
     names = list(turns[0].seconds)
@@ -202,7 +202,7 @@ def _take_turns(
     clips: Sequence[Sequence[Path]],
     sampling_rate: int,
 ) -> list[Turn]:
-    """Run all rows on one part of the clips after the other, behind a warm-up on the first clip."""
+    """Run all rows on one part of the clips after the other, after a warm-up on the first clip."""
     first, *_ = names = list(rows)
     warm_up = [load_audio(clips[0][0], sampling_rate=sampling_rate)]
     for row in rows.values():

@@ -25,7 +25,9 @@ _ONE_OF = 3
 
 
 class _Found(NamedTuple):
-    """The schedule that was found at one saving: the mean of the best, or the best that holds `max_drop` where the mean does not.
+    """The schedule that was found at one saving.
+
+    It is the mean of the best, or the best that holds `max_drop` where the mean does not, or is worse than one ratio for all.
 
     `top_answer`: share of the clips that were searched on that keep their best label.
     """
@@ -149,14 +151,16 @@ def _search(
             shapes=[*starts, *shapes],
             seed=settings.seed,
         )
-    chosen = mean_of_best(tried, savings.saving, target)
-    if chosen not in top_answers:
+    holding = [trial for trial in tried if _holds(top_answers[trial.merge_ratio], settings)]
+    best = best_trial(holding or tried).merge_ratio
+    mean = mean_of_best(tried, savings.saving, target)
+    if mean not in top_answers:
         with late_bar(total=searched.num_clips, desc=f"The mean of the best of {target:g}x", unit="clip") as progress:
-            top_answers[chosen] = searched.softened(chosen, progress.update).top_answer
-    if not _holds(top_answers[chosen], settings):
-        holding = [trial for trial in tried if _holds(top_answers[trial.merge_ratio], settings)]
-        chosen = best_trial(holding or tried).merge_ratio
-    return _Found(target, chosen, len(tried), top_answers[chosen])
+            told = searched.softened(mean, progress.update)
+        # between schedules that are good each in its own way there may be a bad one
+        if told.mean_kl <= tried[0].divergence and _holds(told.top_answer, settings):
+            return _Found(target, mean, len(tried), told.top_answer)
+    return _Found(target, best, len(tried), top_answers[best])
 
 
 def _judge(

@@ -47,7 +47,7 @@ def plot_merge_map(trace: Trace, path: str | Path, *, layers: Sequence[int] | No
 
 
 def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: str = "") -> Figure:
-    """Draw the log-mel, the tokens behind some layers, and how many tokens are left behind each.
+    """Draw the log-mel, the tokens after some layers, and how many tokens are left after each.
 
     Patches that are one token have one colour, the mean of theirs, and no line between them. Of the tokens that lie in
     several places, the largest five of a layer have a number, which stands in each of their parts; the title above says how
@@ -88,7 +88,7 @@ def draw_merge_map(trace: Trace, *, layers: Sequence[int] | None = None, title: 
         _number_parts(axes, trace, scattered[:_MOST_NUMBERED], means, limits)
         axes.sharex(panels[0])
         left = f"{trace.patch_tokens[layer]} of {trace.patch_tokens[0]} patch tokens{_told_of(len(scattered))}"
-        axes.set_title(f"behind layer {layer}: {left}", loc="left", fontsize="medium")
+        axes.set_title(f"after layer {layer}: {left}", loc="left", fontsize="medium")
     panels[-2].set_xlabel("seconds")
     _draw_counts(panels[-1], trace)
     make_legible(figure)
@@ -211,7 +211,7 @@ def _mel(frequency: float) -> float:
 
 
 def _draw_counts(axes: Axes, trace: Trace) -> None:
-    """Draw the patch tokens before the first layer and behind each."""
+    """Draw the patch tokens before the first layer and after each."""
     counts = trace.patch_tokens
     places = range(len(counts))
     bars = axes.bar(places, counts, color=SKY_BLUE, edgecolor="black", linewidth=0.8)
@@ -221,5 +221,5 @@ def _draw_counts(axes: Axes, trace: Trace) -> None:
     axes.set_xlabel("layer")
     axes.set_ylabel("patch tokens")
     more = f"{NUM_SPECIAL_TOKENS} special tokens beside them never merge"
-    axes.set_title(f"patch tokens behind each layer; {more}", loc="left", fontsize="medium")
+    axes.set_title(f"patch tokens after each layer; {more}", loc="left", fontsize="medium")
     axes.spines[["top", "right"]].set_visible(False)

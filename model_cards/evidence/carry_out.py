@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from transformers import AutoModelForAudioClassification
+
 from fastast_hf.classification import find_sound_files
-from fastast_hf.distillation import CMKDTrainingArguments, EfficientATForAudioClassification
+from fastast_hf.distillation import CMKDTrainingArguments
 from fastast_hf.evaluation import environment
 from fastast_hf.experiment.answers import answers, answers_at_ratios
 from fastast_hf.experiment.arguments import DataArguments, ModelArguments
@@ -47,8 +49,6 @@ def carry_out(run: Run, data: Path) -> None:
 
 def _train_and_answer(run: Training, data: Path) -> None:
     """Train a model and let it answer at each ratio."""
-    if not run.is_tuned:
-        raise ValueError(f"`only` must name the tuning runs first, got {run.name}, whose settings are not chosen yet.")
     if run.teacher is not None:
         _ensure_trained(run.teacher, data)
     _train(run, data)
@@ -90,6 +90,8 @@ def _ensure_trained(run: Training, data: Path) -> None:
 
 def _train(run: Training, data: Path) -> None:
     """Run examples/distill.py, which goes on where it was interrupted."""
+    if not run.is_tuned:
+        raise ValueError(f"`only` must name the tuning runs first, got {run.name}, whose settings are not chosen yet.")
     if run.division is not None:
         make_division(run.division, data)
     told = run.options | {"output_dir": str(run_folder(run.name))}
@@ -112,9 +114,8 @@ def _answers_of(folder: Path, run: Training) -> dict[str, dict[str, object]]:
     if "-tuning-" in run.name:
         return found
     if (folder / "_teacher").exists():
-        found["answers_teacher"] = answers(
-            EfficientATForAudioClassification.from_pretrained(folder / "_teacher"), task
-        )
+        teacher = AutoModelForAudioClassification.from_pretrained(folder / "_teacher", use_safetensors=True)
+        found["answers_teacher"] = answers(teacher, task)
     with mock.patch(UNPROTECTED, 1):
         found["answers_distillation_token_unprotected"] = answers_at_ratios(model, task, RATIOS)
     model.config.proportional_attention = not model.config.proportional_attention

@@ -6,7 +6,17 @@ from typing import Any, NamedTuple
 from fastast_hf.evaluation import mcnemar, paired_interval
 from fastast_hf.experiment.files import read_json
 from model_cards.evidence import places
-from model_cards.evidence.finished import PART, TITLES, at_ratio, is_complete, provenance, read_run, speed_rows
+from model_cards.evidence.finished import (
+    PART,
+    TITLES,
+    at_ratio,
+    is_complete,
+    names_of,
+    provenance,
+    read_run,
+    right_answers,
+    speed_rows,
+)
 from model_cards.evidence.sets import RATIOS, SETS
 
 TEACHER = "CNN teacher"
@@ -60,7 +70,7 @@ def compare_rows(set_name: str) -> dict[str, Any] | None:
     clips = {clip for part in SETS[set_name].parts for clip in read_run(f"{set_name}-{part}-ast")["answers"]["clips"]}
     measured = places.result_file(f"speed-{set_name}")
     return {
-        **provenance(set_name, kind="comparison"),
+        **provenance(names_of(set_name, dict.fromkeys(row.run for row in complete)), kind="comparison"),
         "comparison": {
             "data": TITLES[set_name],
             "part": PART[set_name],
@@ -118,8 +128,8 @@ def _pairs(set_name: str, complete: Sequence[TableRow], rows: Sequence[dict[str,
     for row in (row for row in complete if row.run.startswith("fastast")):
         of_ast = next(other.name for other in complete if (other.run, other.ratio) == ("ast", row.ratio))
         is_taught = row.run.startswith(TEACHES)
-        on_labels = [other.name for other in complete if other.run == "fastast"]
-        others = [*on_labels, "AST, stride 16", "AST, CMKD", TEACHER] if is_taught else []
+        merging = [other.name for other in complete if other.run in ("fastast", TEACHES) and other.run != row.run]
+        others = [*merging, "AST, stride 16", "AST, CMKD", TEACHER] if is_taught else []
         wanted += [(row.name, second) for second in (of_ast, *others)]
     wanted = [pair for pair in wanted if accuracy.keys() >= {*pair}]
     for first, second in wanted:
@@ -129,25 +139,12 @@ def _pairs(set_name: str, complete: Sequence[TableRow], rows: Sequence[dict[str,
 
 
 def _right(set_name: str, row: TableRow | None) -> list[bool]:
-    """Tell of each clip, in the order of their names, whether a row, or the teacher, answered it rightly.
-
-    Folds follow each other; of several models of one division it is whether most of them were right.
-    """
-    by_part = []
-    for part in SETS[set_name].parts:
-        name = f"{set_name}-{part}-{row.run if row else TEACHES}"
+    """Tell of each clip whether a row, or the teacher, answered it rightly."""
+    by_run = {}
+    for name in names_of(set_name, [row.run if row else TEACHES]):
         answers = read_run(name)["answers" if row else "answers_teacher"]
-        predictions = (at_ratio(answers, row.ratio) if row else answers)["predictions"]
-        right = {
-            clip: given == wanted
-            for clip, given, wanted in zip(answers["clips"], predictions, answers["references"], strict=True)
-        }
-        if right.keys() != set(read_run(f"{set_name}-{part}-ast")["answers"]["clips"]):
-            raise ValueError(f"`clips` must be those of AST in {name}, got others. Run it again.")
-        by_part.append([right[clip] for clip in sorted(right)])
-    if PART[set_name] == "fold":
-        return [right for part in by_part for right in part]
-    return [2 * sum(of_a_clip) > len(by_part) for of_a_clip in zip(*by_part, strict=True)]
+        by_run[name] = answers, (at_ratio(answers, row.ratio) if row else answers)["predictions"]
+    return right_answers(set_name, by_run)
 
 
 def _answers(set_name: str, part: str, row: TableRow) -> dict[str, Any]:

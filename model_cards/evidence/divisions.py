@@ -2,7 +2,7 @@
 
 `esc10-tuning` and `speech-tuning` divide the training clips of a set's first part once more, recordings and speakers apart, so
 that settings are chosen without the clips that judge. `esc10-without-folds12` trains on three folds and leaves two unseen,
-`esc10-fold1` is one fold.
+`esc10-fold1` is one fold. `speech-half1` and `speech-half2` are the clips of the set that judge, halved by their speakers.
 """
 
 import csv
@@ -58,8 +58,11 @@ def make_division(division: str, data: Path) -> Path:
 
 def _divide(set_name: str, part: str, rows: Rows) -> Rows:
     """Give the lines of a division."""
+    if part.startswith("half"):
+        judging = _with_other_speakers([row for row in rows if row["split"] == "test"], share=1 / 2)
+        return [row for row in judging if row["split"] == {"half1": "train", "half2": "test"}[part]]
     if set_name == "speech":
-        return _with_other_speakers([row for row in rows if row["split"] == "train"])
+        return _with_other_speakers([row for row in rows if row["split"] == "train"], share=1 / 5)
     if part == "tuning":
         return _split([row for row in rows if row["fold"] != "1"], test_folds="2")
     if part.startswith("without-folds"):
@@ -72,11 +75,11 @@ def _split(rows: Rows, *, test_folds: Iterable[str]) -> Rows:
     return [row | {"split": "test" if row["fold"] in test_folds else "train"} for row in rows]
 
 
-def _with_other_speakers(rows: Rows) -> Rows:
-    """Let a fifth of the speakers judge."""
+def _with_other_speakers(rows: Rows, *, share: float) -> Rows:
+    """Let a share of the speakers judge."""
     speakers = [row["speaker"] or row["file_name"] for row in rows]  # silence has none and is one of its own
     different = sorted(set(speakers))
-    judges = set(random.Random(0).sample(different, len(different) // 5))
+    judges = set(random.Random(0).sample(different, int(len(different) * share)))
     return [
         row | {"split": "test" if speaker in judges else "train"} for row, speaker in zip(rows, speakers, strict=True)
     ]

@@ -4,12 +4,21 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
-from fastast_hf.experiment.files import read_json
+from fastast_hf.evaluation import mcnemar
 from fastast_hf.hub.tuning_tables import chosen_row
 from model_cards.evidence import places
-from model_cards.evidence.finished import PART, TITLES, at_ratio, is_complete, provenance, read_run
-from model_cards.evidence.plan import SEARCHED_SPEEDUPS, UNSEEN_FOLDS
-from model_cards.evidence.sets import ABLATIONS, RATIOS, SETS
+from model_cards.evidence.finished import (
+    PART,
+    TITLES,
+    at_ratio,
+    is_complete,
+    names_of,
+    provenance,
+    read_run,
+    right_answers,
+)
+from model_cards.evidence.plan import SEARCHED_PARTS, SEARCHED_SPEEDUPS, UNSEEN_FOLDS
+from model_cards.evidence.sets import ABLATIONS, ABLATIONS_IN_WORDS, RATIOS, SETS
 
 AS_IT_IS, UNPROTECTED, SWITCHED = (
     "answers",
@@ -24,8 +33,8 @@ def ask_about_merging(set_name: str) -> dict[str, Any] | None:
     models = {
         "ast": "AST",
         "ast-cmkd": "AST, CMKD",
-        "fastast": f"trained at {trained}",
-        "fastast-cmkd": f"trained at {trained}, CMKD",
+        "fastast": f"FastAST, trained at {trained}",
+        "fastast-cmkd": f"FastAST, trained at {trained}, CMKD",
     }
     there = {run: name for run, name in models.items() if is_complete(set_name, run)}
     if "ast" not in there:
@@ -54,16 +63,25 @@ def ask_about_merging(set_name: str) -> dict[str, Any] | None:
     def divergence(row: dict[str, Any]) -> float:
         return float(row["agreement"]["mean_kl"])
 
+    def against_as_it_is(run: str, kind: str) -> dict[str, Any]:
+        chances = [
+            mcnemar(*(_right_at(set_name, run, each, ratio) for each in (AS_IT_IS, kind))).p_value for ratio in RATIOS
+        ]
+        return {"name": there[run] + variants[kind], "values": chances}
+
     one_by_one = [run for run in ("ast", "fastast-cmkd") if run in there]
     questions = [
         table("Accuracy at merge ratio", f"{over} Train at one ratio and run at another.", "accuracy",
               rows(list(there), [AS_IT_IS], accuracy)),
         table("Accuracy at merge ratio", f"{over} With one thing changed when run.", "accuracy",
               rows(one_by_one, list(variants), accuracy)),
+        table("p (McNemar) at merge ratio", f"{TITLES[set_name]}, clips of all {PART[set_name]}s, answered rightly as it is and with one thing changed when run: how "
+              "likely so uneven a division is if both are equally good.", "p",
+              [against_as_it_is(run, kind) for run in one_by_one for kind in (SWITCHED, UNPROTECTED)]),
         table("Mean KL at merge ratio", f"{over} Kullback-Leibler divergence, in nats, from the answers without merging.", "kl",
               rows(["ast"], list(variants), divergence)),
     ]  # fmt: skip
-    return {**provenance(set_name, kind="questions"), "questions": questions}
+    return {**provenance(names_of(set_name, there), kind="questions"), "questions": questions}
 
 
 def _mean_over_parts(set_name: str, run: str, kind: str, value: Any) -> list[float]:
@@ -72,53 +90,84 @@ def _mean_over_parts(set_name: str, run: str, kind: str, value: Any) -> list[flo
     return [mean(value(at_ratio(part, ratio)) for part in parts) for ratio in RATIOS]
 
 
+def _right_at(set_name: str, run: str, kind: str, ratio: float) -> list[bool]:
+    """Tell of each clip whether a row, run at a ratio in one way, answered it rightly."""
+    by_run = {name: read_run(name)[kind] for name in names_of(set_name, [run])}
+    return right_answers(
+        set_name, {name: (answers, at_ratio(answers, ratio)["predictions"]) for name, answers in by_run.items()}
+    )
+
+
 def compare_ablations() -> dict[str, Any] | None:
     """Compare what the method could do without, on one fold."""
     names = {label: f"esc10-ablation-{label}" for label in ABLATIONS}
     if not all(places.result_file(name).exists() for name in names.values()):
         return None
     runs = {label: read_run(name) for label, name in names.items()}
+    base = runs["base"]
+    base_name = (
+        "FastAST, ratio {merge_ratio}, CMKD, weight {distillation_weight:g}, temperature {distillation_temperature:g}"
+    )
+    titles = ABLATIONS_IN_WORDS | {"base": base_name.format(**base["training"])}
     rows = [
         {
-            "name": label,
-            "training": "AST" if label == "self-distillation" else "CNN",
+            "name": titles[label],
+            "training": "labels and AST" if label == "self-distillation" else "labels and CNN",
             "accuracy": [run["models"]["fastast"]["metrics"]["accuracy"]],
             "map": [run["models"]["fastast"]["metrics"]["map"]],
         }
         for label, run in runs.items()
     ]
-    base = runs["base"]
+    pairs = [
+        {
+            "first": titles[label],
+            "second": titles["base"],
+            "mean": row["accuracy"][0] - rows[0]["accuracy"][0],
+            **mcnemar(*(_is_right(of_one) for of_one in (runs[label], base)))._asdict(),
+        }
+        for label, row in zip(runs, rows, strict=True)
+        if label != "base"
+    ]
     return {
-        **provenance("esc10", kind="comparison"),
+        **provenance(names.values(), kind="comparison"),
         "comparison": {
             "data": "ESC-10, fold 1, stride 16",
             "part": "fold",
             "num_parts": 1,
             "num_clips": base["data"]["num_eval"],
-            "baseline": "base",
+            "baseline": titles["base"],
             "rows": rows,
-            "pairs": [],
+            "pairs": pairs,
         },
     }
 
 
-def compare_schedules() -> dict[str, Any] | None:
-    """Compare schedules that were searched with the better of the two constants, on folds that the search did not see."""
+def _is_right(run: dict[str, Any]) -> list[bool]:
+    """Tell of each clip of a run's part whether it was answered rightly, at the ratio that it was trained at."""
+    answers = run[AS_IT_IS]
+    predictions = at_ratio(answers, float(run["training"].get("merge_ratio") or 0))["predictions"]
+    return [given == wanted for given, wanted in zip(predictions, answers["references"], strict=True)]
+
+
+def compare_schedules(set_name: str) -> dict[str, Any] | None:
+    """Compare schedules that were searched with the better of the two constants, on parts that the search did not see."""
     divergences: list[dict[str, Any]] = []
     shares: list[dict[str, Any]] = []
     pairs: list[tuple[list[float], list[float]]] = []
     minutes: list[float] = []
-    for searched, judge in (pair for folds in UNSEEN_FOLDS for pair in (folds, folds[::-1])):
-        files = [places.result_file(f"search-esc10-fold{searched}-{speedup}x") for speedup in SEARCHED_SPEEDUPS]
-        if not all(file.exists() for file in files):
+    names: list[str] = []
+    for searched, judge in (pair for parts in SEARCHED_PARTS[set_name] for pair in (parts, parts[::-1])):
+        of_pair = [f"search-{set_name}-{searched}-{speedup}x" for speedup in SEARCHED_SPEEDUPS]
+        if not all(places.result_file(name).exists() for name in of_pair):
             continue
-        found = {float(speedup): read_json(file) for speedup, file in zip(SEARCHED_SPEEDUPS, files, strict=True)}
+        names += of_pair
+        found = {float(speedup): read_run(name) for speedup, name in zip(SEARCHED_SPEEDUPS, of_pair, strict=True)}
         by_schedule = {
             "constant ratio": [_constant(run, "ratio", speedup) for speedup, run in found.items()],
             "constant r": [_constant(run, "r", speedup) for speedup, run in found.items()],
             "tuned": [chosen_row(run)["mean_kl"] for run in found.values()],
         }
-        name = f"searched on fold {searched}, judged on fold {judge}"
+        name = f"searched on {_in_words(searched)}, judged on {_in_words(judge)}"
         divergences += [{"name": f"{name}: {schedule}", "values": values} for schedule, values in by_schedule.items()]
         better = [
             min(value for value in constants if value is not None)
@@ -131,21 +180,26 @@ def compare_schedules() -> dict[str, Any] | None:
         return None
     if len(pairs) > 1:
         better, tuned = ([mean(values) for values in zip(*of_one, strict=True)] for of_one in zip(*pairs, strict=True))
-        shares.append({"name": f"mean over the {len(pairs)} folds that judged", "values": _less(better, tuned)})
+        shares.append({"name": "both, by their mean KL", "values": _less(better, tuned)})
     columns = [f"{speedup}x" for speedup in SEARCHED_SPEEDUPS]
     clips = found[2.0]["tuning"]
     on = (
-        f"ESC-10, AST at stride 10 that saw neither fold; {clips['num_clips_searched']} clips search, "
+        f"{TITLES[set_name]}, AST at stride 10 that saw neither; {clips['num_clips_searched']} clips search, "
         f"{clips['num_clips_checked']} judge, {clips['trials']} schedules were tried."
     )
     longest = f"{on} The shortest search took {min(minutes):.1f} minutes, the longest {max(minutes):.1f}."
     return {
-        **provenance("search-esc10", kind="questions"),
+        **provenance(names, kind="questions", only=f"search-{set_name}"),
         "questions": [
             {"title": "Mean KL at equal work", "data": on, "format": "kl", "columns": columns, "rows": divergences},
             {"title": "Less KL than the better constant", "data": longest, "format": "share", "columns": columns, "rows": shares},
         ],
     }  # fmt: skip
+
+
+def _in_words(part: str) -> str:
+    """Write fold1 as fold 1."""
+    return f"{part[:-1]} {part[-1]}"
 
 
 def _less(better: Sequence[float], tuned: Sequence[float]) -> list[float]:
@@ -155,10 +209,10 @@ def _less(better: Sequence[float], tuned: Sequence[float]) -> list[float]:
 
 def compare_ideas() -> dict[str, Any] | None:
     """Tell how other ways to choose what merges move the answers, over all folds that a model has not seen."""
-    files = [places.result_file(f"ideas-esc10-folds{folds}") for folds in UNSEEN_FOLDS]
-    if not all(file.exists() for file in files):
+    names = [f"ideas-esc10-folds{folds}" for folds in UNSEEN_FOLDS]
+    if not all(places.result_file(name).exists() for name in names):
         return None
-    folds = [found for file in files for found in read_json(file)["folds"].values()]
+    folds = [found for name in names for found in read_run(name)["folds"].values()]
     keys = next(iter(folds[0]))
     savings = range(len(SEARCHED_SPEEDUPS))
     divergences = [
@@ -173,11 +227,11 @@ def compare_ideas() -> dict[str, Any] | None:
         for idea in folds[0]
         if idea != keys
     ]
-    asts = "one AST" if len(files) == 1 else f"{len(files)} ASTs"
+    asts = "one AST" if len(names) == 1 else f"{len(names)} ASTs"
     on = f"ESC-10, {asts} at stride 10, {len(folds)} folds of 80 clips that it has not seen, one ratio for all layers."
     columns = [f"{speedup}x" for speedup in SEARCHED_SPEEDUPS]
     return {
-        **provenance("ideas-esc10", kind="questions"),
+        **provenance(names, kind="questions", only="ideas-esc10"),
         "questions": [
             {"title": "Mean KL at equal work", "data": on, "format": "kl", "columns": columns, "rows": divergences},
             {"title": f"Folds, of {len(folds)}, on which it is less than with keys", "data": on, "format": "whole",

@@ -89,7 +89,7 @@ ROWS: dict[str, Options] = {
 }
 
 LAST_ROWS = {"esc10": ("fastast-cmkd-long", "ast-cmkd"), "speech": ("ast-cmkd",)}
-"""Rows that come when all others are done: the same epochs several times over in less than AST's time, and the costliest."""
+"""Rows that come when all others are done: one of three times the epochs, and the costliest."""
 
 FIRST_ROWS = [row for row in ROWS if row not in LAST_ROWS["esc10"]]
 """Rows that the claims rest on."""
@@ -121,3 +121,16 @@ ABLATIONS: dict[str, Options] = {
     "self-distillation": {},
 }
 """What differs from the row "fastast-cmkd", settings included, at stride 16. The last has AST as its teacher."""
+
+ABLATIONS_IN_WORDS = {
+    "labels-weigh-half": "distillation weight 0.5",
+    "teacher-alone": "distillation weight 1: the teacher alone",
+    "temperature1": "temperature 1",
+    "temperature4": "temperature 4",
+    "ratio0": "ratio 0",
+    "ratio0.15": "ratio 0.15",
+    "ratio0.45": "ratio 0.45",
+    "no-proportional-attention": "without proportional attention",
+    "self-distillation": "AST in place of the CNN",
+}
+"""What tables call the runs; the base they call by its settings."""

@@ -17,7 +17,7 @@ def write_summaries() -> None:
         **{set_name: compare_rows(set_name) for set_name in SETS},
         **{f"{set_name}-questions": ask_about_merging(set_name) for set_name in SETS},
         "esc10-ablations": compare_ablations(),
-        "esc10-schedules": compare_schedules(),
+        **{f"{set_name}-schedules": compare_schedules(set_name) for set_name in SETS},
         "esc10-ideas": compare_ideas(),
     }
     for name, found in summaries.items():

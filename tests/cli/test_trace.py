@@ -27,7 +27,7 @@ def test_a_picture_is_written_and_tokens_and_labels_are_told(fastast, fastast_fo
     grid = tiny_config(num_hidden_layers=2).patch_grid_of(68, 36)  # 0.68 s
     patches = grid[0] * grid[1]
     left = tiny_config(num_hidden_layers=2, merge_ratio=0.25).merge_schedule(68).tokens_left[-1] - 2
-    told = f"map.png: {patches} patch tokens + 2 special tokens; {left} + 2 behind the last layer\n"
+    told = f"map.png: {patches} patch tokens + 2 special tokens; {left} + 2 after the last layer\n"
     assert result.stdout.splitlines(keepends=True)[0].endswith(told)
     assert result.stdout.count("%") == 5
 

@@ -78,7 +78,7 @@ def test_both_sides_are_the_models_called_directly(comparison, page):
     assert page.figures("AST", found.ast).endswith(f"· {patches} patch tokens + 2 special tokens, in every layer")
     told = f"· {patches} patch tokens + 2 special tokens, {left[-1]} + 2 left at the end"
     assert page.figures("FastAST", found.fastast).endswith(told)
-    assert page.token_table(found).startswith("### Patch tokens behind each layer\n")
+    assert page.token_table(found).startswith("### Patch tokens after each layer\n")
     assert page.token_table(found).endswith(f"| FastAST | {' | '.join(map(str, [patches, *left]))} |")
     assert shared.config.merge_ratio == 0.1
     assert (found.seconds, found.seconds_heard) == (1.5, 0.96)
@@ -179,7 +179,7 @@ def test_the_page_says_how_the_map_is_read_and_what_is_counted(page):
         "**A token may lie in several places, of one colour**, and other tokens may have a colour much like it"
         in words
     )
-    assert "have one number, anew behind each layer; the titles say how many have none" in words
+    assert "have one number, anew after each layer; the titles say how many have none" in words
     assert "The bars count the patch tokens that are left" in words
     assert "The 2 **special tokens** stand for the whole of it and are never merged" in " ".join(page.DETAILS.split())
 

@@ -1,4 +1,4 @@
-"""A schedule that was found has a place before the search, and is written there behind it."""
+"""A schedule that was found has a place before the search, and is written there after it."""
 
 import json
 import shutil

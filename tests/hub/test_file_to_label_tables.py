@@ -68,7 +68,7 @@ def test_steps_parts_and_conditions_are_shown():
     check_file_to_label(EXAMPLE)
     steps, conditions, parts, what = table_of(EXAMPLE).split("\n\n")
     assert steps.splitlines() == [
-        "| my-ast | A clip | Speed-up | In single turns | This step | Share of the speed-up | Same label |",
+        "| my-ast | Per clip | Speed-up | In single turns | This step | Share of the speed-up | Same label |",
         "|---|---:|---:|---:|---:|---:|---:|",
         "| AST, pipeline | 1,600.0 ms | 1.00x | - | - | - | 100.0% |",
         "| + merging | 200.0 ms | 8.00x | 7.50x to 8.25x | 4.00x | 67% | 93.2% |",
@@ -95,7 +95,7 @@ def test_sounds_that_were_left_out_are_counted():
 def test_on_a_terminal_spreads_stand_below_their_medians_and_titles_take_two_lines():
     results = {"model": "my-ast", "file_to_label": EXAMPLE}
     assert narrow_file_to_label_columns(results) == {
-        "A clip": ["1,600.0 ms", "200.0 ms"],
+        "Per clip": ["1,600.0 ms", "200.0 ms"],
         "Speed-up\n(range)": ["1.00x", "8.00x\n(7.50-8.25)"],
         "This\nstep": ["-", "4.00x"],
         "Share of\nspeed-up": ["-", "67%"],

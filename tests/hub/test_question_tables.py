@@ -26,7 +26,7 @@ def test_numbers_are_written_as_what_they_are():
         (lambda first: first.pop("title"), r"`questions\[0\]\.title` must be given, got nothing"),
         (
             lambda first: first.update(format="points"),
-            r"`questions\[0\]\.format` must be one of accuracy, kl, share, seconds, times, whole, exponent, got 'points'\. Say what",
+            r"`questions\[0\]\.format` must be one of accuracy, kl, share, seconds, times, whole, exponent, p, got 'points'\. Say what",
         ),
         (
             lambda first: first["rows"][0].update(values=[0.5]),

@@ -104,7 +104,7 @@ def test_a_row_in_float32_and_eager_pays_though_the_same_work_is_faster():
 def test_the_front_end_is_a_table_and_a_line():
     table, line = front_end_table(speed_example() | {"front_end": FRONT_END}).split("\n\n")
     assert table.splitlines() == [
-        "| Front end | A clip | Speed-up | Speed-up IQR |",
+        "| Front end | Per clip | Speed-up | Speed-up IQR |",
         "|---|---:|---:|---:|",
         "| ASTFeatureExtractor | 40.2 ms | 1.00x | - |",
         "| FastASTFeatureExtractor | 5.0 ms | 8.00x | 7.75x to 8.25x |",

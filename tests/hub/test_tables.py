@@ -37,7 +37,7 @@ def test_columns_without_numbers_are_left_out():
 
 
 def test_lines_name_the_data_and_the_conditions():
-    assert data_line(example()) == "Metrics: ESC-10 (eval fold 1), 80 clips, after training on 320 others."
+    assert data_line(example()) == "Metrics: ESC-10 (fold 1), 80 clips, after training on 320 others."
     assert data_line(example(data__unreadable={"a.wav": "why"})).endswith(" Left out because they cannot be read: 1.")
     conditions = conditions_line(example())
     for part in ("batch 16", "512 frames", "float32", "A Processor", "2 threads", "torch 2.13.0", "2025-01-31"):

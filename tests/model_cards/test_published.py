@@ -12,6 +12,7 @@ from fastast_hf.classification import classify_files
 from fastast_hf.classification.loading import load_classifier
 from fastast_hf.experiment.files import read_json
 from fastast_hf.hub.results import load_results
+from model_cards.evidence.publish import write_card
 from tests.conftest import ESC10, SHARED, requires_shared
 from tests.without_package import code_behind
 
@@ -63,6 +64,18 @@ def sounds_of_evaluation(data):
     )
     with (audio / "metadata.csv").open(newline="", encoding="utf-8") as file:
         return [(audio / row["file_name"], row["label"]) for row in csv.DictReader(file) if row[column] == part]
+
+
+@each_model
+def test_the_card_is_that_of_its_results(folder, tmp_path):
+    summary = ROOT / "model_cards" / "results" / f"{'esc10' if 'esc10' in folder.name else 'speech'}.json"
+    comparison = load_results(summary) if summary.exists() else None
+    again = tmp_path / folder.name
+    write_card(again, load_results(folder / "results.json"), comparison)
+    assert (folder / "README.md").read_text() == (again / "README.md").read_text(), (
+        "run `python -m model_cards.evidence.publish` again"
+    )
+    assert (folder / "comparison.png").exists() == (comparison is not None)
 
 
 @requires_shared

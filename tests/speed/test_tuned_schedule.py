@@ -219,7 +219,7 @@ def test_the_mean_of_the_best_is_chosen_where_it_holds(monkeypatch, does_mean_ho
 
     def softened(self, schedule, tell):
         is_mean = len(tried) == 16
-        tried[schedule] = sum(schedule[::2])  # no two schedules alike
+        tried[schedule] = 2.0 if not tried else 1.0 + sum(schedule[::2])  # no two schedules alike
         tell(self.num_clips)
         return Agreement(float(not is_mean or does_mean_hold), tried[schedule])
 
@@ -236,6 +236,20 @@ def test_the_mean_of_the_best_is_chosen_where_it_holds(monkeypatch, does_mean_ho
         ("16 schedules of 1.2x", 16 * 6),
         ("The mean of the best of 1.2x", 6),
     ]
+
+
+@pytest.mark.parametrize(("of_mean", "is_chosen"), [(2.0, True), (2.1, False)])
+def test_a_mean_that_is_worse_than_one_ratio_for_all_is_not_chosen(monkeypatch, of_mean, is_chosen):
+    tried = []
+
+    def softened(self, schedule, tell):
+        tried.append(schedule)
+        return Agreement(1.0, of_mean if len(tried) == 17 else 2.0 / len(tried))
+
+    monkeypatch.setattr(AnswersOfSchedules, "softened", softened)
+    tuning = tune_schedule(opened(), CLIPS, TuningSettings(speedup=1.2, trials=16))["tuning"]
+    (chosen,) = (row for row in tuning["rows"] if row["name"] == tuning["chosen"])
+    assert chosen["merging"]["merge_ratio"] == list(tried[16 if is_chosen else 15])
 
 
 def test_a_drop_that_no_schedule_holds_is_told_before_anything_is_judged(monkeypatch):

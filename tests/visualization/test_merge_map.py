@@ -49,15 +49,15 @@ def cells(axes):
 
 def test_patches_of_one_token_have_the_mean_of_all_of_them():
     trace = example()
-    behind_first, behind_second = draw_merge_map(trace).axes[1:3]
+    after_first, after_second = draw_merge_map(trace).axes[1:3]
     patches = np.array(
         [[trace.log_mel[6 * t : 6 * t + 4, 4 * f : 4 * f + 4].mean() for t in range(3)] for f in range(2)]
     )
     expected = patches.copy()
     expected[0, :2] = patches[0, :2].mean()
-    assert cells(behind_first) == pytest.approx(expected)
+    assert cells(after_first) == pytest.approx(expected)
     expected[0, :2] = expected[1, 0] = np.mean([patches[0, 0], patches[0, 1], patches[1, 0]])
-    assert cells(behind_second) == pytest.approx(expected)
+    assert cells(after_second) == pytest.approx(expected)
 
 
 def test_lines_stand_between_tokens_and_nowhere_else():
@@ -105,11 +105,11 @@ def test_every_part_of_the_largest_tokens_in_several_places_has_their_number(see
 def test_a_token_in_one_place_has_no_number_and_few_in_several_all_have_one():
     trace = example()
     trace.sources[2] = [2, 3, 2, 4, 5, 6]
-    behind_first, behind_second = draw_merge_map(trace).axes[1:3]
-    assert numbers_of(trace, behind_first) == {}
-    assert behind_first.get_title(loc="left") == "behind layer 1: 5 of 6 patch tokens"
-    assert numbers_of(trace, behind_second) == {1: [(0, 0), (0, 2)]}
-    assert behind_second.get_title(loc="left").endswith("patch tokens; 1 in several places (numbered)")
+    after_first, after_second = draw_merge_map(trace).axes[1:3]
+    assert numbers_of(trace, after_first) == {}
+    assert after_first.get_title(loc="left") == "after layer 1: 5 of 6 patch tokens"
+    assert numbers_of(trace, after_second) == {1: [(0, 0), (0, 2)]}
+    assert after_second.get_title(loc="left").endswith("patch tokens; 1 in several places (numbered)")
 
 
 def test_numbers_of_ten_seconds_stay_in_their_cells():
@@ -143,9 +143,9 @@ def test_axes_are_seconds_and_hertz_and_counts_are_written(tmp_path):
         svg = plot_merge_map(example(), tmp_path / "map.svg", title="dog $1.wav").read_text(encoding="utf-8")
     words = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
     assert "dog $1.wav · log-mel · $rain$ (75%)" in words
-    assert "behind layer 1: 5 of 6 patch tokens" in words
-    assert "behind layer 2: 4 of 6 patch tokens" in words
-    assert "patch tokens behind each layer; 2 special tokens beside them never merge" in words
+    assert "after layer 1: 5 of 6 patch tokens" in words
+    assert "after layer 2: 4 of 6 patch tokens" in words
+    assert "patch tokens after each layer; 2 special tokens beside them never merge" in words
     assert {"seconds", "Hz", "8,000", "1,000", "input", "patch tokens"} <= set(words)
     assert "16,000" not in words
 

@@ -47,6 +47,19 @@ def test_settings_for_speech_are_chosen_on_training_clips_of_other_speakers():
 
 
 @requires_shared
+def test_the_clips_of_speech_that_judge_are_halved_by_their_speakers():
+    halves = [divided(make_division(f"speech-half{number}", DATA)) for number in (1, 2)]
+    names = [{name for part in half.values() for name in part} for half in halves]
+    with (SPEECH / "metadata.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["file_name"]: row for row in csv.DictReader(file)}
+    assert names[0] | names[1] == {name for name, row in rows.items() if row["split"] == "test"}
+    assert not names[0] & names[1]
+    speakers = [{rows[name]["speaker"] for name in half} - {""} for half in names]
+    assert not speakers[0] & speakers[1]
+    assert 0.4 < len(names[0]) / 915 < 0.6
+
+
+@requires_shared
 def test_a_division_is_made_once():
     folder = make_division("esc10-fold1", DATA)
     (folder / "metadata.csv").write_text("mine")

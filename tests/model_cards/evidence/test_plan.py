@@ -99,9 +99,14 @@ def test_the_best_candidate_is_chosen_by_accuracy_then_map_then_order(results, t
 
 
 def test_schedules_are_searched_and_judged_on_folds_that_the_model_has_not_seen(tmp_path):
-    searches = [run for run in plan(tmp_path / "data", tmp_path / "models") if isinstance(run, Search)]
-    assert len(searches) == 2 * len(module.UNSEEN_FOLDS) * len(module.SEARCHED_SPEEDUPS)
-    for run in searches:
+    runs = [run for run in plan(tmp_path / "data", tmp_path / "models") if isinstance(run, Search)]
+    of_esc10, of_speech = ([run for run in runs if f"-{name}-" in run.name] for name in ("esc10", "speech"))
+    assert len(of_esc10) == 2 * len(module.UNSEEN_FOLDS) * len(module.SEARCHED_SPEEDUPS)
+    assert len(of_speech) == 2 * len(module.SEARCHED_SPEEDUPS)
+    for run in of_speech:
+        assert run.model.name == "speech-seed1-ast"
+        assert set(run.divisions) == {"speech-half1", "speech-half2"}
+    for run in of_esc10:
         searched, judged = (division.removeprefix("esc10-fold") for division in run.divisions)
         assert searched != judged
         unseen = run.model.division.removeprefix("esc10-without-folds")

@@ -41,7 +41,7 @@ def answers_of_teacher(part, wrong):
     }
 
 
-def write_run(name, wrong, *, part="fold", teacher=0.95, backwards=False):
+def write_run(name, wrong, *, part="fold", teacher=0.95, backwards=False, training=None):
     kinds = (AS_IT_IS, SWITCHED, UNPROTECTED)
     metrics = {"accuracy": 1 - wrong / CLIPS, "map": 0.9}
     write_json(
@@ -49,6 +49,7 @@ def write_run(name, wrong, *, part="fold", teacher=0.95, backwards=False):
         {
             **PROVENANCE,
             "data": {"num_eval": CLIPS},
+            "training": training or {},
             "models": {"fastast": {"metrics": metrics}, "teacher": {"metrics": {"accuracy": teacher, "map": 0.99}}},
             **{kind: answers(part, wrong, backwards=backwards) for kind in kinds},
             "answers_teacher": answers_of_teacher(part, round((1 - teacher) * CLIPS)),
@@ -152,22 +153,44 @@ def test_questions_are_answered_at_every_ratio():
     write_row("esc10", "ast", [2] * 5)
     write_row("esc10", "fastast-cmkd", [1] * 5)
     write_summaries()
-    accuracy, changed, divergence = summary("esc10-questions")["questions"]
+    accuracy, changed, chances, divergence = summary("esc10-questions")["questions"]
     assert {row["name"]: row["values"] for row in accuracy["rows"]} == {
         "AST": pytest.approx([0.9] * len(RATIOS)),
-        "trained at 0.4, CMKD": pytest.approx([0.95] * len(RATIOS)),
+        "FastAST, trained at 0.4, CMKD": pytest.approx([0.95] * len(RATIOS)),
     }
     assert len(changed["rows"]) == 6
+    assert [row["values"] for row in chances["rows"]] == [[1.0] * len(RATIOS)] * 4, "they answer alike"
     assert divergence["rows"][0]["values"] == pytest.approx([ratio / 10 for ratio in RATIOS])
 
 
+def test_what_is_changed_when_run_is_compared_clip_by_clip():
+    write_row("esc10", "ast", [0] * 5)
+    for part in SETS["esc10"].parts:
+        file = places.result_file(f"esc10-{part}-ast")
+        found = json.loads(file.read_text())
+        write_json(file, found | {SWITCHED: answers(part, 2), UNPROTECTED: answers(part, 0)})
+    write_summaries()
+    switched, unprotected = summary("esc10-questions")["questions"][2]["rows"]
+    assert switched["values"] == pytest.approx([2 / 2**10] * len(RATIOS)), "ten clips of 100, all on one side"
+    assert unprotected["values"] == [1.0] * len(RATIOS)
+
+
 def test_ablations_are_told_when_all_are_done():
+    settings = {"merge_ratio": "0.35", "distillation_weight": 0.9, "distillation_temperature": 2.0}
     for wrong, label in enumerate(ABLATIONS):
         assert not (places.RESULTS.parent / "esc10-ablations.json").exists()
-        write_run(f"esc10-ablation-{label}", wrong)
+        write_run(f"esc10-ablation-{label}", wrong, training=settings)
         write_summaries()
-    rows = summary("esc10-ablations")["comparison"]["rows"]
+    found = summary("esc10-ablations")
+    rows, pairs = found["comparison"]["rows"], found["comparison"]["pairs"]
     assert [row["accuracy"] for row in rows] == [[1 - wrong / CLIPS] for wrong in range(len(ABLATIONS))]
+    assert [(pair["only_first"], pair["only_second"]) for pair in pairs] == [(0, wrong) for wrong in range(1, 10)]
+    assert {pair["second"] for pair in pairs} == {"FastAST, ratio 0.35, CMKD, weight 0.9, temperature 2"}
+    assert pairs[1]["mean"] == pytest.approx(-2 / CLIPS)
+    assert "| temperature 1 against FastAST, ratio 0.35, CMKD, weight 0.9, temperature 2 | -15.00 |" in results_block(
+        found
+    )
+    assert "Interval" not in results_block(found)
 
 
 def test_a_tuned_schedule_is_held_to_the_better_constant_at_its_work():
@@ -188,7 +211,7 @@ def test_tuned_schedules_are_held_to_constants_over_all_folds_that_judged():
     _, shares = summary("esc10-schedules")["questions"]
     first, second, both = shares["rows"]
     assert (first["values"][2], second["values"][2]) == (pytest.approx(0.875), pytest.approx(0.625))
-    assert both == {"name": "mean over the 2 folds that judged", "values": pytest.approx([0.5, 0.5, 0.75])}
+    assert both == {"name": "both, by their mean KL", "values": pytest.approx([0.5, 0.5, 0.75])}
 
 
 def write_searches(fold, tuned):
