@@ -49,7 +49,7 @@ def test_the_name_of_the_model_stands_in_full_above_the_steps(model, monkeypatch
     lines = shown(example(model=model), 80, monkeypatch).splitlines()
     head = next(number for number, line in enumerate(lines) if line.startswith("file to label"))
     assert lines[head - 1].split() == [model, "Speed-up", "This", "Share", "of", "Same"]
-    assert lines[head].split() == ["file", "to", "label", "A", "clip", "(range)", "step", "speed-up", "label"]
+    assert lines[head].split() == ["file", "to", "label", "Per", "clip", "(range)", "step", "speed-up", "label"]
     assert lines[head + 1].startswith("AST, pipeline"), "the titles take two lines and no third"
 
 
