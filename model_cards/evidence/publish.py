@@ -55,7 +55,8 @@ MODELS = {
         {
             "name": "ESC-10",
             "license": "cc-by-3.0",
-            "remark": "The model is the first fold's of those trained over 60 epochs.",
+            "remark": "The model is the first fold's of those trained over 60 epochs; its teacher, mn04_as, had learnt the labels "
+            "for the training of 20.",
         },
     ),
     "speech": Published(
