@@ -185,7 +185,7 @@ def compare_schedules(set_name: str) -> dict[str, Any] | None:
     clips = found[2.0]["tuning"]
     on = (
         f"{TITLES[set_name]}, AST at stride 10 that saw neither; {clips['num_clips_searched']} clips search, "
-        f"{clips['num_clips_checked']} judge, {clips['trials']} schedules were tried."
+        f"{clips['num_clips_checked']} judge, or the other way round; {clips['trials']} schedules were tried."
     )
     longest = f"{on} The shortest search took {min(minutes):.1f} minutes, the longest {max(minutes):.1f}."
     return {
