@@ -37,7 +37,7 @@ RUN = Path("runs/demo")
 
 def main() -> None:
     """Run the demo; leave it in `runs/demo`."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     set_verbosity_error()
     logging.basicConfig(format="%(message)s")
     logging.getLogger("fastast_hf").setLevel(logging.INFO)
