@@ -83,8 +83,8 @@ def _what_pairs_are_of(comparison: Mapping[str, Any]) -> str:
     )
     return (
         f"{interval}Right alone: clips that only one of the two answers rightly, the trained models {models}. p: how likely so "
-        "uneven a division is if both are equally good, for this pair alone, and as if clips were independent: clips of one "
-        "recording are not, and p is too small by that. It knows nothing of other trainings."
+        "uneven a division is if both are equally good, for this pair alone, and as if clips were independent: those of one "
+        "recording or speaker are not, and p is too small by that. It knows nothing of other trainings."
     )
 
 

@@ -31,7 +31,7 @@ UNSEEN_FOLDS = ("12",)
 folds 3 and 4, was cut: it costs as much as two rows of FastAST."""
 
 SEARCHED_PARTS = {
-    "esc10": [tuple(f"fold{fold}" for fold in folds) for folds in UNSEEN_FOLDS],
+    "esc10": [(f"fold{folds[0]}", f"fold{folds[1]}") for folds in UNSEEN_FOLDS],
     "speech": [("half1", "half2")],
 }
 """Parts that an AST has not seen: a schedule is searched on either of two, and the other judges."""
@@ -121,7 +121,8 @@ def plan(data: Path, models: Path) -> Iterator[Run]:
                 yield from ablation_runs(told, released_teacher)
             if (set_name, part) == ("speech", "seed1"):
                 (ast,) = part_runs(set_name, part, ["ast"], told, teachers[part])
-                yield from searches(set_name, ast, ("half1", "half2"))
+                for parts_unseen in SEARCHED_PARTS[set_name]:
+                    yield from searches(set_name, ast, parts_unseen)
         for row in LAST_ROWS[set_name]:
             for part, told in parts.items():
                 yield from part_runs(set_name, part, [row], told, teachers[part])
@@ -143,14 +144,13 @@ def tuning_runs(set_name: str, start: Options, released_teacher: Path) -> Iterat
 
 def search_runs(start: Options) -> Iterator[Run]:
     """Give ASTs that leave two folds unseen, other ways to merge, and searches on either fold that the other judges."""
-    for folds in UNSEEN_FOLDS:
+    for folds, parts in zip(UNSEEN_FOLDS, SEARCHED_PARTS["esc10"], strict=True):
         division = f"esc10-without-folds{folds}"
         options = start | data_of(division) | row_options("esc10", "ast") | chosen("esc10", "ast")
         ast = Training(f"{division}-ast", options, division, is_tuned=is_tuned("esc10", "ast"))
         yield ast
         yield Ideas(f"ideas-esc10-folds{folds}", ast, {fold: f"esc10-fold{fold}" for fold in folds})
-        first, second = folds
-        yield from searches("esc10", ast, (f"fold{first}", f"fold{second}"))
+        yield from searches("esc10", ast, parts)
 
 
 def searches(set_name: str, model: Training, parts: tuple[str, str]) -> Iterator[Search]:
@@ -170,7 +170,9 @@ def data_of(division: str) -> Options:
     return {"data_dir": str(folder_of(division)), "split_column": "split"}
 
 
-def part_runs(set_name: str, part: str, rows: Sequence[str], told: Options, teacher: "CNNTeacher") -> Iterator[Run]:
+def part_runs(
+    set_name: str, part: str, rows: Sequence[str], told: Options, teacher: "CNNTeacher"
+) -> Iterator[Training]:
     """Give the runs of some rows on one part, with the settings chosen for each."""
     for row in rows:
         name = f"{set_name}-{part}-{row}"

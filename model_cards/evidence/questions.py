@@ -203,7 +203,7 @@ def _in_words(part: str) -> str:
 
 
 def _less(better: Sequence[float], tuned: Sequence[float]) -> list[float]:
-    """Give how much less divergence is left of that of the better constant, at each saving."""
+    """Give the share of the better constant's divergence that is gone, at each saving."""
     return [1 - found / constant for constant, found in zip(better, tuned, strict=True)]
 
 
