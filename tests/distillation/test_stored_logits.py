@@ -18,7 +18,7 @@ from fastast_hf.distillation import (
 )
 from fastast_hf.distillation.stored_logits import check_teacher_logits
 from tests.data.conftest import write_folder
-from tests.distillation.test_trainer import NUM_FRAMES, NUM_MEL_BINS, arguments, convolutional_teacher, student
+from tests.distillation.trainings import NUM_FRAMES, NUM_MEL_BINS, arguments, convolutional_teacher, student
 
 NAMES = ["cat", "dog", "owl"]
 NUM_CLIPS = 9

@@ -10,7 +10,7 @@ from transformers import ASTConfig, ASTForAudioClassification, ASTModel, PreTrai
 
 from fastast_hf import FastASTForAudioClassification, FastASTModel
 from tests.conftest import TINY, randomize, tiny_ast, tiny_config, tiny_input, tiny_model
-from tests.model.test_modeling_fastast import STOCK, both_attentions, both_classes
+from tests.model.twins import STOCK, both_attentions, both_classes
 
 
 def assert_clean(info):

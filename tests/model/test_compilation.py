@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import tiny_input, tiny_model
-from tests.model.test_modeling_fastast import time_mask
+from tests.model.twins import time_mask
 
 
 def follows(model, compiled, x=None):

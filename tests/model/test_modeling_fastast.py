@@ -5,71 +5,19 @@ import re
 
 import pytest
 import torch
-from transformers import ASTForAudioClassification, ASTModel
 
-from fastast_hf import FastASTConfig, FastASTForAudioClassification, FastASTModel
-from fastast_hf.model.merge_schedule import plan_merges
+from fastast_hf import FastASTConfig, FastASTModel
 from tests.conftest import tiny_ast, tiny_input, tiny_model
-from tests.model.test_token_merging import naive_matching, naive_merge, naive_source_map
-
-SPECIAL = 2
-PATCHES = 27
-STOCK = {FastASTModel: ASTModel, FastASTForAudioClassification: ASTForAudioClassification}
-SCHEDULES = [
-    {"merge_ratio": 0.1},
-    {"merge_ratio": 0.25},
-    {"merge_ratio": 0.5},
-    {"merge_ratio": [0.0, 0.5, 0.2]},
-    {"tokens_merged_per_layer": 4},
-    {"tokens_merged_per_layer": 100},
-    {"tokens_merged_per_layer": [0, 13, 7]},
-]
-
-both_classes = pytest.mark.parametrize("model_class", [FastASTModel, FastASTForAudioClassification])
-both_attentions = pytest.mark.parametrize("attention", ["eager", "sdpa"])
-every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
-
-
-def time_mask(frames_kept, batch_size=2):
-    """Keep the first time patches of a tiny clip, and both special tokens."""
-    grid = torch.zeros(3, 9, dtype=torch.int64)
-    grid[:, :frames_kept] = 1
-    mask = torch.cat([torch.ones(SPECIAL, dtype=torch.int64), grid.flatten()])
-    return mask.expand(batch_size, -1)
-
-
-def naive_forward(model, tokens, match=naive_matching):
-    """Classify one clip from its embeddings (N, D), as the paper's text does it: logits, token sources and token sizes."""
-    base, config = model.base_model, model.config
-    heads = config.num_attention_heads
-    schedule = plan_merges(
-        len(tokens) - SPECIAL,
-        config.num_hidden_layers,
-        merge_ratio=config.merge_ratio,
-        tokens_merged_per_layer=config.tokens_merged_per_layer,
-    )
-    x, sizes = tokens, torch.ones(len(tokens))
-    sources = torch.arange(SPECIAL, len(x))
-    for layer, merged in zip(base.layers, schedule.tokens_merged, strict=True):
-        attention, normed = layer.attention, layer.layernorm_before(x)
-        q, k, v = (
-            projection(normed).unflatten(-1, (heads, -1)).transpose(0, 1)  # (H, N, C)
-            for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
-        out = []
-        for head in range(heads):
-            scores = q[head] @ k[head].T / q.shape[-1] ** 0.5
-            weights = sizes * scores.exp() if config.proportional_attention else scores.exp()
-            out.append(weights / weights.sum(-1, keepdim=True) @ v[head])
-        x = x + attention.o_proj(torch.cat(out, dim=-1))
-        matching = match(k, merged)
-        sources = torch.tensor(naive_source_map(sources, *matching))
-        x, sizes = naive_merge(x, sizes, *matching)
-        x, sizes = x.float(), sizes.float()
-        x = x + layer.mlp(layer.layernorm_after(x))
-    x = base.layernorm(x)
-    return model.classifier((x[0] + x[1]) / 2), sources, sizes
-
+from tests.model.twins import (
+    PATCHES,
+    SPECIAL,
+    STOCK,
+    both_attentions,
+    both_classes,
+    every_schedule,
+    naive_forward,
+    time_mask,
+)
 
 # What it computes
 
@@ -298,60 +246,6 @@ def test_a_copy_of_a_model_has_a_schedule_of_its_own():
     assert twin(tiny_input(), output_token_sources=True).token_sizes.shape[1] == 29
 
 
-# Padding
-
-
-@both_attentions
-@pytest.mark.parametrize("proportional", [True, False])
-@pytest.mark.parametrize(
-    "schedule", [{"merge_ratio": 0.25}, {"merge_ratio": 0.5}, {"merge_ratio": [0, 0.5, 0.5]}], ids=str
-)
-def test_padding_changes_nothing(schedule, proportional, attention):
-    model = tiny_model(attention=attention, proportional_attention=proportional, **schedule)
-    quiet, loud, odd = tiny_input(), tiny_input(), tiny_input()
-    # The first six time patches see frames 0 to 65.
-    quiet[:, 66:] = 0.0
-    loud[:, 66:] = 50 * tiny_input(seed=5)[:, 66:]
-    odd[:, 66:] = -3.0
-    with torch.no_grad():
-        expected = model(quiet, attention_mask=time_mask(6)).logits
-        for clip in (loud, odd):
-            torch.testing.assert_close(model(clip, attention_mask=time_mask(6)).logits, expected, rtol=1e-4, atol=1e-4)
-
-
-@both_attentions
-def test_a_mask_of_ones_is_no_mask(attention):
-    model, x = tiny_model(attention=attention, merge_ratio=0.25), tiny_input()
-    expected = model(x, output_token_sources=True)
-    for mask in (torch.ones(2, 29), torch.ones(2, 29, dtype=torch.bool), torch.ones(2, 29, dtype=torch.int64)):
-        output = model(x, attention_mask=mask, output_token_sources=True)
-        torch.testing.assert_close(output.logits, expected.logits, rtol=1e-5, atol=1e-5)
-        assert torch.equal(output.token_sources, expected.token_sources)
-        assert torch.equal(output.token_sizes, expected.token_sizes)
-
-
-def test_sizes_count_what_is_not_padding():
-    output = tiny_model(merge_ratio=0.25)(tiny_input(), attention_mask=time_mask(6), output_token_sources=True)
-    assert output.token_sizes.sum(1).tolist() == [2 + 18, 2 + 18]
-
-
-def test_a_mask_of_more_than_one_entry_a_token_is_refused_where_tokens_merge():
-    model, x = tiny_model(merge_ratio=0.25), tiny_input()
-    message = r"`attention_mask` must have the shape \(batch, tokens\).* when tokens are merged, got \(2, 1, 29, 29\)"
-    with pytest.raises(ValueError, match=message):
-        model(x, attention_mask=torch.zeros(2, 1, 29, 29))
-    model.set_merge_ratio(0)
-    assert torch.equal(model(x, attention_mask=torch.zeros(2, 1, 29, 29)).logits, tiny_ast()(x).logits)
-
-
-@both_attentions
-@pytest.mark.parametrize("shape", [(2, 27), (2, 96), (3, 29), (29,)])
-def test_a_mask_of_another_length_is_refused_with_the_length_it_must_have(shape, attention):
-    model = tiny_model(attention=attention, merge_ratio=0.25)
-    with pytest.raises(ValueError, match=r"`attention_mask` must .*\(" + ", ".join(map(str, shape))):
-        model(tiny_input(), attention_mask=torch.ones(shape))
-
-
 # Attention functions
 
 
@@ -367,101 +261,3 @@ def test_an_attention_that_takes_no_bias_is_refused(implementation, mask):
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         model(tiny_input(), attention_mask=mask)
-
-
-# Training
-
-
-@pytest.mark.parametrize("use_reentrant", [True, False])
-@pytest.mark.parametrize("schedule", [{}, {"merge_ratio": 0.25}, {"tokens_merged_per_layer": 4}], ids=str)
-def test_checkpointing_gives_the_same_gradients(schedule, use_reentrant):
-    plain = tiny_model(**schedule).train()
-    checkpointed = copy.deepcopy(plain)
-    # transformers 5.24 renamed it and deprecates the old name
-    renamed = hasattr(checkpointed, "activation_checkpointing_enable")
-    enable = checkpointed.activation_checkpointing_enable if renamed else checkpointed.gradient_checkpointing_enable
-    enable({"use_reentrant": use_reentrant})
-    assert checkpointed.base_model.layers[0].gradient_checkpointing
-    for model in (plain, checkpointed):
-        output = model(tiny_input(), labels=torch.tensor([0, 3]), output_token_sources=True)
-        output.loss.backward()
-        assert output.token_sizes.shape[1] == model.config.merge_schedule().tokens_left[-1]
-    for (name, ours), theirs in zip(checkpointed.named_parameters(), plain.parameters(), strict=True):
-        assert theirs.grad is not None, name
-        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
-
-
-def test_gradients_at_ratio_zero_are_those_of_ast():
-    fast, ast = tiny_model().train(), tiny_ast().train()
-    for model in (fast, ast):
-        model(tiny_input(), labels=torch.tensor([0, 3])).loss.backward()
-    for ours, theirs in zip(fast.parameters(), ast.parameters(), strict=True):
-        assert torch.equal(ours.grad, theirs.grad)
-
-
-@both_attentions
-@pytest.mark.parametrize("schedule", [{"merge_ratio": 0.25}, {"tokens_merged_per_layer": 4}], ids=str)
-def test_training_with_merging_learns(schedule, attention):
-    torch.manual_seed(0)
-    config = tiny_model(**schedule, attention_probs_dropout_prob=0.1, hidden_dropout_prob=0.1).config
-    model = FastASTForAudioClassification._from_config(config, attn_implementation=attention).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    x, labels = tiny_input(8), torch.arange(8) % 5
-    losses = []
-    for _ in range(40):
-        loss = model(x, labels=labels).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    assert losses[-1] < 0.3 * losses[0]
-
-
-# Precision
-
-
-@both_attentions
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("mask", [None, time_mask(6)], ids=["no mask", "mask"])
-def test_half_precision_is_near_to_full(dtype, mask, attention, tmp_path):
-    tiny_model(merge_ratio=0.25).save_pretrained(tmp_path)
-    full = FastASTForAudioClassification.from_pretrained(tmp_path, attn_implementation=attention)
-    loaded = FastASTForAudioClassification.from_pretrained(tmp_path, attn_implementation=attention, dtype=dtype)
-    cast = copy.deepcopy(full).to(dtype)
-    x = tiny_input()
-    expected = full(x, attention_mask=mask).logits
-    for model in (loaded, cast):
-        assert {p.dtype for p in model.parameters()} == {dtype}
-        output = model(x.to(dtype), attention_mask=mask, output_token_sources=True)
-        assert output.logits.dtype == dtype
-        assert output.token_sizes.dtype == torch.float32
-        # one unlike match moves a logit: the size of the error, not its last digit
-        assert (output.logits.float() - expected).abs().max() < 0.25 * expected.abs().max()
-
-
-@both_attentions
-def test_a_token_of_more_than_256_patches_is_counted_in_bfloat16(attention):
-    model = tiny_model(attention=attention, merge_ratio=0.5, num_mel_bins=16, max_length=16 + 10 * 599)
-    with torch.no_grad():
-        model.base_model.embeddings.position_embeddings.zero_()
-    output = model.to(torch.bfloat16)(torch.ones(1, 6006, 16, dtype=torch.bfloat16), output_token_sources=True)
-    assert output.token_sizes.max() > 256
-    assert output.token_sizes.sum() == 602
-    assert output.token_sizes.dtype == torch.float32
-    counts = output.token_sources[0].bincount(minlength=output.token_sizes.shape[1])
-    assert torch.equal(counts[SPECIAL:].float(), output.token_sizes[0, SPECIAL:])
-    assert output.logits.isfinite().all()
-
-
-@both_attentions
-@pytest.mark.parametrize("mask", [None, time_mask(6)], ids=["no mask", "mask"])
-def test_autocast_trains_and_matches_as_full_precision_does(mask, attention):
-    model = tiny_model(attention=attention, merge_ratio=0.25).train()
-    x = tiny_input()
-    expected = model(x, attention_mask=mask).logits
-    with torch.autocast("cpu", torch.bfloat16):
-        output = model(x, attention_mask=mask, labels=torch.tensor([0, 3]), output_token_sources=True)
-    output.loss.backward()
-    assert output.token_sizes.dtype == torch.float32
-    assert (output.logits.float() - expected).abs().max() < 0.25 * expected.abs().max()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())

@@ -8,7 +8,7 @@ import torch
 
 from fastast_hf import FastASTModel
 from tests.conftest import tiny_input, tiny_model
-from tests.model.test_modeling_fastast import naive_forward
+from tests.model.twins import naive_forward
 
 SPECIAL = 2
 PATCHES = 27

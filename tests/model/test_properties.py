@@ -16,8 +16,8 @@ from fastast_hf.model.clip_lengths import plan_merges_of_clips
 from fastast_hf.model.merge_schedule import plan_merges
 from tests.conftest import randomize
 from tests.model.test_merge_schedule import naive_plan
-from tests.model.test_modeling_fastast import naive_forward
 from tests.model.test_token_merging import naive_matching
+from tests.model.twins import naive_forward
 
 SPECIAL = 2
 CLEAR = 1e-4
