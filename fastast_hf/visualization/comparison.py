@@ -16,6 +16,8 @@ _STYLES = ((BLACK, "s"), (ORANGE, "D"), (GREEN, "^"), (PURPLE, "v"), (VERMILION,
 
 _STEP = 0.025  # of the fastest model's speed, between models of one speed
 
+_POINTS_SHOWN = 25.0  # below the best: models that nobody would run take the room of all others
+
 
 def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
     """Draw a comparison into a file.
@@ -36,7 +38,8 @@ def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
 def draw_comparison(results: Mapping[str, Any]) -> Figure:
     """Draw each model's accuracy against its throughput, a line through the ratios that one set of weights is run at.
 
-    Models of one throughput stand side by side around it.
+    Models of one throughput stand side by side around it. What is more than 25 points below the best is left out of the line, not of
+    the other models.
 
     Args:
         results: Checked results of a comparison, see `fastast_hf.hub.results`. Rows without a speed are left out.
@@ -65,7 +68,8 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
         )  # fmt: skip
     note = "" if speeds == [row["speed_up"] for row in others] else "; models of one speed side by side"
     axes.set_xlabel(f"times the clips/s of {comparison['baseline']}{note}", parse_math=False)
-    axes.set_ylabel("accuracy, %")
+    is_cut = _leave_out_what_nobody_would_run(axes, rows, others)
+    axes.set_ylabel(f"accuracy, %{'; the line goes on below' if is_cut else ''}")
     axes.set_title(f"{comparison['data']}, {_over(comparison)}", loc="left", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     if rows:
@@ -92,6 +96,16 @@ def _draw_one_set_of_weights(axes: Axes, rows: list[Any], name: str) -> None:
     axes.plot(speeds, means, color=BLUE, marker="o", markersize=6, label=f"{name}'s weights, merging more and more")
     low, high = ([at + sign * by for at, by in zip(means, deviations, strict=True)] for sign in (-1, 1))
     axes.fill_between(speeds, low, high, color=BLUE, alpha=0.15, linewidth=0)
+
+
+def _leave_out_what_nobody_would_run(axes: Axes, rows: list[Any], others: list[Any]) -> bool:
+    """End the picture a while below the best, or below whatever is no point of the line; tell whether the line goes on."""
+    floor = max((_mean(row) for row in rows), default=0.0) - _POINTS_SHOWN
+    floor = min([floor, *(_mean(row) - _deviation(row) - 1 for row in others)])
+    is_cut = any(_mean(row) < floor for row in rows)
+    if is_cut:
+        axes.set_ylim(bottom=floor)
+    return is_cut
 
 
 def _has_weights_of_the_baseline(row: Mapping[str, Any], comparison: Mapping[str, Any]) -> bool:

@@ -70,12 +70,13 @@ def ask_about_merging(set_name: str) -> dict[str, Any] | None:
         return {"name": there[run] + variants[kind], "values": chances}
 
     one_by_one = [run for run in ("ast", "fastast-cmkd") if run in there]
+    clips = "clips of all folds" if PART[set_name] == "fold" else f"clips by the majority of the {PART[set_name]}s"
     questions = [
         table("Accuracy at merge ratio", f"{over} Train at one ratio and run at another.", "accuracy",
               rows(list(there), [AS_IT_IS], accuracy)),
         table("Accuracy at merge ratio", f"{over} With one thing changed when run.", "accuracy",
               rows(one_by_one, list(variants), accuracy)),
-        table("p (McNemar) at merge ratio", f"{TITLES[set_name]}, clips of all {PART[set_name]}s, answered rightly as it is and with one thing changed when run: how "
+        table("p (McNemar) at merge ratio", f"{TITLES[set_name]}, {clips}, answered rightly as it is and with one thing changed when run: how "
               "likely so uneven a division is if both are equally good.", "p",
               [against_as_it_is(run, kind) for run in one_by_one for kind in (SWITCHED, UNPROTECTED)]),
         table("Mean KL at merge ratio", f"{over} Kullback-Leibler divergence, in nats, from the answers without merging.", "kl",

@@ -41,6 +41,20 @@ def test_models_of_one_speed_stand_side_by_side():
     assert axes.get_xlabel() == "times the clips/s of AST; models of one speed side by side"
 
 
+def test_the_line_goes_on_below_the_picture_and_no_other_model_does():
+    results = comparison_example()
+    rows = results["comparison"]["rows"]
+    assert draw_comparison(results).axes[0].get_ylabel() == "accuracy, %"
+    rows[0]["accuracy"], rows[1]["accuracy"] = [0.9, 0.9], [0.1, 0.1]
+    for row in rows[2:]:
+        row["accuracy"] = [0.8, 0.8]
+    (axes,) = draw_comparison(results).axes
+    assert axes.get_ylim()[0] == pytest.approx(65)
+    assert axes.get_ylabel() == "accuracy, %; the line goes on below"
+    rows[2]["accuracy"] = [0.3, 0.3]
+    assert draw_comparison(results).axes[0].get_ylim()[0] == pytest.approx(29)
+
+
 def test_the_deviation_of_every_row_is_drawn():
     rows = comparison_example()["comparison"]["rows"]
     (axes,) = draw_comparison(comparison_example()).axes
