@@ -38,8 +38,8 @@ def plot_comparison(results: Mapping[str, Any], path: str | Path) -> Path:
 def draw_comparison(results: Mapping[str, Any]) -> Figure:
     """Draw each model's accuracy against its throughput, a line through the ratios that one set of weights is run at.
 
-    Models of one throughput stand side by side around it. What is more than 25 points below the best is left out of the line, not of
-    the other models.
+    Models of one throughput stand side by side around it. The line may leave the picture more than 25 points below the best; its
+    first point and all other models stay.
 
     Args:
         results: Checked results of a comparison, see `fastast_hf.hub.results`. Rows without a speed are left out.
@@ -68,7 +68,7 @@ def draw_comparison(results: Mapping[str, Any]) -> Figure:
         )  # fmt: skip
     note = "" if speeds == [row["speed_up"] for row in others] else "; models of one speed side by side"
     axes.set_xlabel(f"times the clips/s of {comparison['baseline']}{note}", parse_math=False)
-    is_cut = _leave_out_what_nobody_would_run(axes, rows, others)
+    is_cut = _cut_the_line_off(axes, rows, [*of_baseline[:1], *others])
     axes.set_ylabel(f"accuracy, %{'; the line goes on below' if is_cut else ''}")
     axes.set_title(f"{comparison['data']}, {_over(comparison)}", loc="left", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -98,10 +98,10 @@ def _draw_one_set_of_weights(axes: Axes, rows: list[Any], name: str) -> None:
     axes.fill_between(speeds, low, high, color=BLUE, alpha=0.15, linewidth=0)
 
 
-def _leave_out_what_nobody_would_run(axes: Axes, rows: list[Any], others: list[Any]) -> bool:
-    """End the picture a while below the best, or below whatever is no point of the line; tell whether the line goes on."""
+def _cut_the_line_off(axes: Axes, rows: list[Any], kept: list[Any]) -> bool:
+    """End the picture a while below the best, or below the lowest of the rows to keep; tell whether the line goes on."""
     floor = max((_mean(row) for row in rows), default=0.0) - _POINTS_SHOWN
-    floor = min([floor, *(_mean(row) - _deviation(row) - 1 for row in others)])
+    floor = min([floor, *(_mean(row) - _deviation(row) - 1 for row in kept)])
     is_cut = any(_mean(row) < floor for row in rows)
     if is_cut:
         axes.set_ylim(bottom=floor)

@@ -53,6 +53,8 @@ def test_the_line_goes_on_below_the_picture_and_no_other_model_does():
     assert axes.get_ylabel() == "accuracy, %; the line goes on below"
     rows[2]["accuracy"] = [0.3, 0.3]
     assert draw_comparison(results).axes[0].get_ylim()[0] == pytest.approx(29)
+    rows[0]["accuracy"] = [0.2, 0.2]
+    assert draw_comparison(results).axes[0].get_ylim()[0] == pytest.approx(19)
 
 
 def test_the_deviation_of_every_row_is_drawn():
