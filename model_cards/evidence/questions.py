@@ -32,6 +32,7 @@ def ask_about_merging(set_name: str) -> dict[str, Any] | None:
     trained = SETS[set_name].merge_ratio
     models = {
         "ast": "AST",
+        "ast-stride16": "AST, stride 16",
         "ast-cmkd": "AST, CMKD",
         "fastast": f"FastAST, trained at {trained}",
         "fastast-cmkd": f"FastAST, trained at {trained}, CMKD",
